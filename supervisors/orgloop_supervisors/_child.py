@@ -30,6 +30,7 @@ from orgloop_supervisors._timers import Timer
 
 if TYPE_CHECKING:
     from orgloop_supervisors._crew import Crew
+    from orgloop_supervisors._inbox import Call
 
 T = TypeVar("T")
 
@@ -92,6 +93,8 @@ class Life:
     _draining: trio.Event | None = None
     _cleanups: weakref.WeakSet[trio.CancelScope] | None = None
     _grace_until_s: float = math.inf
+    asking: tuple[Call, ...] = ()
+    """What its code waits for from its own supervisor."""
     nested: tuple[Crew, ...] = ()
     """Supervisors that run inside this life, for the tree."""
 

@@ -130,11 +130,15 @@ class Loop:
         if self._closed and (self.over.is_set() or caller is None or not caller.will_be_cancelled):
             raise self.stopped_error()
         call = Call(action, caller)
+        if caller is not None:
+            caller.life.asking = (*caller.life.asking, call)
         self.inbox.post(call)
         try:
             await call.answered.wait()
         finally:
             call.withdrawn = True
+            if caller is not None:
+                caller.life.asking = tuple(other for other in caller.life.asking if other is not call)
         if call.error is not None:
             raise call.error
         return call.result
@@ -164,11 +168,10 @@ class Loop:
         One that is cancelled without being asked finds its cancellation in the call; only what a shield, or a nursery
         elsewhere, keeps from that is answered then.
         """
-        for call in self._waiting_calls():
-            if call.caller is None or call.caller.life is not life:
-                continue
-            asks_for_its_own_end = call is self._in_service and not self._closed
-            if is_hopeless(call.caller, began=True) and (life.scope.cancel_called or not asks_for_its_own_end):
+        for call in life.asking:
+            if call is self._in_service and not (self._closed or life.scope.cancel_called):
+                continue  # it asks for its own end, and that is what it gets
+            if call.caller is not None and is_hopeless(call.caller, began=True):
                 call.refuse(self.stopped_error() if self._closed else being_stopped(life, "a call"))
         self.crew.announce()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 
-from orgloop_supervisors import ChildExited, ChildStatus, StartError, StartTimeout
+from orgloop_supervisors import ChildExited, ChildState, ChildStatus, StartError, StartTimeout
 from tests.supervisors.harness import every_schedule
 from tests.supervisors.stage import Stage, fail_to_start, hang_in_start, idle, ready_after
 
@@ -137,3 +137,25 @@ async def test_saying_started_twice_is_a_crash() -> None:
         [info] = supervisor.which_children()
 
     assert isinstance(info.last_error, RuntimeError)
+
+
+@every_schedule
+async def test_a_word_after_the_end_counts_for_nothing() -> None:
+    """Somebody else may say started() for a child that has long failed to start; it stays stopped."""
+    stage = Stage()
+    kept = []
+
+    async def fail(status: ChildStatus[Any] | None) -> None:
+        kept.append(status)
+        raise KeyError("no start")
+
+    async with stage.open(stage.child("a", idle, fail, notify=True)) as supervisor:
+        await supervisor.terminate_child("a")
+        with pytest.raises(StartError):
+            await supervisor.restart_child("a")
+        [status] = kept
+        assert status is not None
+        status.started()
+        [info] = supervisor.which_children()
+
+    assert (info.state, info.value) == (ChildState.STOPPED, None)
