@@ -92,9 +92,7 @@ def content_faults(names: Iterable[str]) -> list[str]:
     found += [f"{name}: missing" for name in PACKAGES if name not in top]
     if len(infos) != 1:
         found.append(f"{len(infos)} .dist-info folders, not one")
-    found += [
-        f"{name}/py.typed: missing" for name in PACKAGES if PurePosixPath(name, "py.typed") not in paths
-    ]
+    found += [f"{name}/py.typed: missing" for name in PACKAGES if PurePosixPath(name, "py.typed") not in paths]
     found += [f"{path}: is not for users" for path in paths if NOT_SHIPPED & set(path.parts)]
     if not any(path.parts[0] in infos and path.name == "LICENSE" for path in paths):
         found.append("LICENSE: missing from .dist-info")
@@ -159,9 +157,7 @@ def clean_environment() -> dict[str, str]:
 
 def run(command: list[str | Path], *, cwd: Path) -> str:
     """What ``command`` printed; WheelError with all of it when it fails."""
-    finished = subprocess.run(
-        command, cwd=cwd, env=clean_environment(), capture_output=True, text=True, check=False
-    )
+    finished = subprocess.run(command, cwd=cwd, env=clean_environment(), capture_output=True, text=True, check=False)
     if finished.returncode != 0:
         shown = " ".join(map(str, command))
         raise WheelError(f"{shown}: exit code {finished.returncode}\n{finished.stdout}{finished.stderr}")

@@ -23,9 +23,7 @@ VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
 
 def main(arguments: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     """The exit code: 0 when all fragments are well formed and, if asked for, folded."""
-    parser = argparse.ArgumentParser(
-        description="Check the changelog fragments, or fold them into a release."
-    )
+    parser = argparse.ArgumentParser(description="Check the changelog fragments, or fold them into a release.")
     parser.add_argument("--release", nargs=2, metavar=("VERSION", "DATE"), help="as in 0.2.0 2026-12-01")
     release = parser.parse_args(arguments).release
 
@@ -47,9 +45,7 @@ def faults(folder: Path) -> list[str]:
     found = []
     for path in sorted(folder.glob("*")):
         if not path.is_file() or NAME.fullmatch(path.name) is None:
-            found.append(
-                f"{path.name}: name it <slug>.<{'|'.join(KINDS)}>.md, the slug in a-z, 0-9 and hyphens"
-            )
+            found.append(f"{path.name}: name it <slug>.<{'|'.join(KINDS)}>.md, the slug in a-z, 0-9 and hyphens")
             continue
         try:
             if not path.read_text(encoding="utf-8").strip():

@@ -86,9 +86,7 @@ def violations(root: Path) -> list[str]:
         for arrow in module.arrows
         for rule in broken_rules(module, arrow.target)
     ]
-    found += [
-        f"{module.path.relative_to(root)}: {rule}" for module in modules for rule in broken_name_rules(module)
-    ]
+    found += [f"{module.path.relative_to(root)}: {rule}" for module in modules for rule in broken_name_rules(module)]
     return found + list(heavy_paths(modules)) + list(strangers(root))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from enum import Enum
 from typing import Any, TypeGuard
@@ -15,7 +16,7 @@ def as_tuple(values: Iterable[Any]) -> Any:
     Not plain ``tuple``, whose own type variable would reach the type checks of our users.
     """
     try:
-        return tuple(values)
+        return values if isinstance(values, str | bytes) else tuple(values)
     except TypeError:
         return values
 
@@ -74,5 +75,11 @@ def count(name: str, value: object, what: str) -> str | None:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value is a number; a bool, though an int to Python, is none. NaN is, but compares False."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """
+    Whether a value is a number to compute with: not a bool, and no int that is too large for a float.
+
+    NaN is one, but compares False with everything.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return not isinstance(value, int) or abs(value) <= sys.float_info.max

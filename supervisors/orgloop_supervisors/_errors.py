@@ -11,7 +11,7 @@ What a supervisor raises on purpose. ``reason`` is OTP's own word wherever OTP h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import trio
@@ -27,6 +27,8 @@ class SupervisorError(Exception):
     """
 
     reason: str = "supervisor_error"
+    ended: object = None
+    """With ``stopped``: what has ended; it lets a block be told from what it only follows from."""
 
     def __init__(self, message: str, *, reason: str | None = None) -> None:
         super().__init__(message)
@@ -94,11 +96,17 @@ def verdict(
     return end
 
 
-def bare(error: BaseException) -> BaseException:
-    """Take away the group that a nursery of ours put around a single exception, and Cancelled beside others."""
+def bare(error: BaseException, *, consequence: Callable[[BaseException], bool] | None = None) -> BaseException:
+    """
+    Take away the group that a nursery of ours put around a single exception, and what is not news beside others.
+
+    Cancelled is not, nor is what ``consequence`` says only follows from another.
+    """
     if not isinstance(error, BaseExceptionGroup):
         return error
     others = [member for member in error.exceptions if not is_cancellation(member)]
+    if consequence is not None:
+        others = [member for member in others if not consequence(member)] or others
     if _is_one(others):
         return others[0]
     return error.derive(others) if others else error

@@ -145,7 +145,9 @@ class Loop:
 
     def stopped_error(self) -> SupervisorError:
         """What every call gets once the stop has begun."""
-        return SupervisorError(f"supervisor {self.crew.spec.name!r} has stopped", reason="stopped")
+        error = SupervisorError(f"supervisor {self.crew.spec.name!r} has stopped", reason="stopped")
+        error.ended = self
+        return error
 
     async def _on_call(self, call: Call) -> None:
         if call.withdrawn or call.answered.is_set():

@@ -126,7 +126,7 @@ def misfits(
     """What is wrong with children in a supervisor of this kind: what could never happen as it is written."""
     for child in children:
         needed_s = escalation_s(child.backoff, intensity=intensity)
-        if needed_s > period_s:
+        if needed_s > period_s and child.restart is not Restart.TEMPORARY:
             yield (
                 f"child {child.id!r} could fail for ever without the supervisor giving up: {intensity:g} restarts wait "
                 f"{needed_s:g} s, and only those within {period_s:g} s count; lengthen period, shorten backoff, or say "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -53,8 +54,8 @@ class SupervisorSpec(Tree):
 
     def __attrs_post_init__(self) -> None:
         """Refuse what could never work, every fault at once."""
-        refuse(f"supervisor {self.name!r}", _wrong_fields(self))
-        refuse(f"supervisor {self.name!r}", _wrong_together(self))
+        faults = [fault for fault in _wrong_fields(self) if fault is not None]
+        refuse(f"supervisor {self.name!r}", [*faults, *_wrong_ids(self), *([] if faults else _wrong_together(self))])
 
     async def run(self, *, task_status: trio.TaskStatus[Supervisor] = trio.TASK_STATUS_IGNORED) -> None:
         """
@@ -95,13 +96,15 @@ async def open_supervisor(spec: SupervisorSpec) -> AsyncGenerator[Supervisor]:
     If the supervisor fails, the block is cancelled and the failure raised. Errors come out as from :meth:`run`.
     """
     error: BaseException | None = None
+    supervisor: Supervisor | None = None
     try:
         async with trio.open_nursery() as nursery:
-            supervisor: Supervisor = await nursery.start(spec.run)
+            supervisor = await nursery.start(spec.run)
+            assert supervisor is not None
             yield supervisor
             await supervisor.stop()
     except BaseExceptionGroup as group:
-        error = bare(group)
+        error = bare(group, consequence=None if supervisor is None else supervisor.refused)
     if error is not None:
         raise error
 
@@ -170,12 +173,17 @@ def _wrong_child(index: int, child: object) -> str | None:
     return wrong_type(f"children[{index}]", child, ChildSpec)
 
 
+def _wrong_ids(spec: SupervisorSpec) -> Iterator[str]:
+    children = spec.children if isinstance(spec.children, tuple) else ()
+    ids = Counter(child.id for child in children if isinstance(child, ChildSpec))
+    for id, number in ids.items():
+        if number > 1:
+            yield f"{number} children have the id {id!r}; ids name children, so give each its own"
+
+
 def _wrong_together(spec: SupervisorSpec) -> Iterator[str]:
-    ids = [child.id for child in spec.children]
-    for name in dict.fromkeys(name for name in ids if ids.count(name) > 1):
-        yield f"{ids.count(name)} children have the id {name!r}; ids name children, so give each its own"
-    if len(ids) > spec.max_children:
-        yield f"{len(ids)} children are more than max_children={spec.max_children:g}"
+    if len(spec.children) > spec.max_children:
+        yield f"{len(spec.children)} children are more than max_children={spec.max_children:g}"
     if spec.strategy is Strategy.REST_FOR_ONE and not spec.ordered:
         yield "rest_for_one restarts those after the failed child, so it needs ordered=True"
     yield from misfits(spec.children, intensity=spec.intensity, period_s=spec.period, auto_shutdown=spec.auto_shutdown)

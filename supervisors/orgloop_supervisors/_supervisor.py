@@ -117,8 +117,9 @@ class Supervisor:
                     f"supervisor {crew.spec.name!r} has a child {spec.id!r}, but of another spec", reason="not_found"
                 )
             if child.state is ChildState.RUNNING and child.life is not None:
+                value = cast("T", child.life.value)
                 await trio.lowlevel.checkpoint()
-                return cast("T", child.life.value)
+                return value
             refuse_deadlock(find_caller(crew), "wait_running()", began=began)
             await crew.wait_for_change()
             began = True
@@ -128,6 +129,10 @@ class Supervisor:
         refuse_endless_drain(find_caller(self._loop.crew), "stop()")
         self._loop.stop("stop() was called")
         await self._loop.over.wait()
+
+    def refused(self, error: BaseException) -> bool:
+        """Whether an error says only that this supervisor had ended when it was asked something."""
+        return isinstance(error, SupervisorError) and error.ended is self._loop
 
     def which_children(self) -> tuple[ChildInfo, ...]:
         """All children, in start order."""

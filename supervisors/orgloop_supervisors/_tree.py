@@ -93,9 +93,11 @@ def _with_nested(task: Task) -> Iterable[Task]:
 
 
 def _stack(task: Task) -> StackSummary:
-    return StackSummary.extract(pair for pair in task.iter_await_frames() if not _is_machinery(pair[0]))
+    """The frames of the child's own code; all frames, if it has none but Trio's."""
+    frames = list(task.iter_await_frames())
+    return StackSummary.extract([pair for pair in frames if not _is_machinery(pair[0])] or frames)
 
 
 def _is_machinery(frame: types.FrameType) -> bool:
     module: str = frame.f_globals.get("__name__", "")
-    return module.startswith("trio._core") or module == f"{__package__}._child"
+    return module.partition(".")[0] == "trio" or module == f"{__package__}._child"

@@ -580,3 +580,15 @@ def test_terminating_many_that_wait_for_a_restart_leaves_the_last_its_time() -> 
     run_virtual(terminate_all_but_one)
 
     assert stage.ups()[100:] == [(1001, "99")]
+
+
+@every_schedule
+async def test_wait_running_gives_the_value_that_it_found_even_if_that_life_ends_meanwhile() -> None:
+    """The child may crash in the very step in which the caller lets others run."""
+    stage = Stage()
+    child = stage.child("a", crash_after(1), notify=True)
+
+    async with stage.open(child, intensity=math.inf) as supervisor:
+        await trio.sleep(1)
+        assert await supervisor.wait_running(child) is None
+        await trio.sleep(0.5)

@@ -22,6 +22,7 @@ from orgloop_supervisors import (
     StartError,
     Strategy,
     Supervisor,
+    SupervisorError,
     SupervisorSpec,
     open_supervisor,
 )
@@ -389,3 +390,33 @@ def test_a_stuck_child_is_an_error_in_the_log(caplog: pytest.LogCaptureFixture) 
         assert "in act" in caplog.records[0].message
 
     story()
+
+
+@every_schedule
+async def test_a_block_that_was_asking_when_its_supervisor_gave_up_learns_why_it_gave_up() -> None:
+    """That the call was not answered only follows from it, and does not make it a group."""
+    stage = Stage()
+    sibling = stage.child("b")
+
+    async def ask() -> None:
+        async with stage.open(sibling, stage.child("a", crash_after(1)), intensity=0) as supervisor:
+            await supervisor.terminate_child("b")
+            await supervisor.wait_running(sibling)
+
+    with pytest.raises(RestartIntensityExceeded):
+        await ask()
+
+
+@every_schedule
+async def test_a_block_that_asks_another_supervisor_that_has_ended_raises_both() -> None:
+    """Only what follows from the failure itself yields to it."""
+    stage = Stage()
+    async with stage.open() as other:
+        pass
+
+    async def ask_the_other() -> None:
+        async with stage.open():
+            await other.start_child(stage.child("a"))
+
+    with pytest.raises(SupervisorError, match="has stopped"):
+        await ask_the_other()

@@ -28,7 +28,7 @@ from orgloop_supervisors import (
     SupervisorSpec,
 )
 from tests.supervisors import model
-from tests.supervisors.harness import run_virtual
+from tests.supervisors.harness import SEEDS, run_virtual
 
 IDS = ("a", "b", "c", "d")
 FAILS = st.sampled_from([0, 0, 0, 1, 2])
@@ -159,7 +159,7 @@ class Histories(RuleBasedStateMachine):
 
 TestHistories = Histories.TestCase
 TestHistories.settings = settings(
-    max_examples=400,
+    max_examples=8 * SEEDS,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],

@@ -27,10 +27,10 @@ from orgloop_supervisors import (
     SupervisorSpec,
     open_supervisor,
 )
-from tests.supervisors.harness import run_virtual
+from tests.supervisors.harness import SEEDS, run_virtual
 from tests.supervisors.stage import Act
 
-RUNS = 200
+RUNS = 4 * SEEDS
 
 
 @attrs.define
