@@ -19,7 +19,6 @@ def test_a_script_goes_as_it_went_in_otp(case: dict[str, Any]) -> None:
     assert replay(case) == []
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.exists(), reason=f"the whole collection is not there: {SHARED}")
 def test_all_recorded_scripts_go_as_they_went_in_otp() -> None:
     """Four hundred replayed, none differs."""
