@@ -1,0 +1,97 @@
+"""The durable bus of one process: the log is the queue."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import attrs
+
+from orgloop.bus._outlet import Outlet
+from orgloop.event import Event
+from orgloop.sdk import Admitted, Note, Settlement
+
+RECOVERED_AT_ONCE = 256
+"""How many events of an earlier run are read back at a time."""
+
+
+class Log(Protocol):
+    """What the bus needs of the write-ahead log."""
+
+    async def append(self, events: Iterable[Event], *, notes: Iterable[Note] = ()) -> list[int]: ...
+    def settle(self, settlements: Iterable[Settlement], *, notes: Iterable[Note] = ()) -> None: ...
+    async def flush(self) -> None: ...
+    def unsettled(self) -> Iterator[tuple[int, frozenset[tuple[str, str]]]]: ...
+    async def read(self, sequences: Sequence[int]) -> list[tuple[int, Event]]: ...
+    def note(self, kind: str, key: str) -> Any: ...
+    def status(self) -> Any: ...
+
+
+class FileBus:
+    """Publishes into a log, and begins with what an earlier run has left in it."""
+
+    durability = "durable"
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._outlet = Outlet()
+        # A million positions in 8 MB; the events themselves stay on disk until it is their turn.
+        self._left = array("Q")
+        self._ended: dict[int, frozenset[tuple[str, str]]] = {}
+        for sequence, ended in log.unsettled():
+            self._left.append(sequence)
+            if ended:
+                self._ended[sequence] = ended
+        self._next_left = 0
+        self._unreadable = 0
+
+    async def publish(self, events: Sequence[Event], *, notes: Sequence[Note] = ()) -> list[int]:
+        """Make events durable, and hand them on; their sequences."""
+        sequences = await self._log.append(events, notes=notes)
+        if sequences:
+            self._outlet.put(list(map(Admitted, sequences, events)))
+        return sequences
+
+    async def receive(self) -> list[Admitted]:
+        """What an earlier run has left, then what was admitted since the last call."""
+        while self._next_left < len(self._left):
+            sequences = self._left[self._next_left : self._next_left + RECOVERED_AT_ONCE]
+            self._next_left += len(sequences)
+            found = await self.read(sequences)
+            self._give_up_on(set(sequences) - {admitted.sequence for admitted in found})
+            if found:
+                return [
+                    attrs.evolve(admitted, settled=self._ended.pop(admitted.sequence, frozenset()))
+                    for admitted in found
+                ]
+        return await self._outlet.take()
+
+    def settle(self, settlements: Sequence[Settlement], *, notes: Sequence[Note] = ()) -> None:
+        """Write ends of obligations with the next commit."""
+        self._log.settle(settlements, notes=notes)
+
+    async def flush(self) -> None:
+        """Wait until all that was settled and noted is durable."""
+        await self._log.flush()
+
+    async def read(self, sequences: Sequence[int]) -> list[Admitted]:
+        """Unsettled events, from the log."""
+        return [Admitted(sequence, event) for sequence, event in await self._log.read(sequences)]
+
+    def note(self, kind: str, key: str) -> Any:
+        """The value that was last noted."""
+        return self._log.note(kind, key)
+
+    def status(self) -> Mapping[str, Any]:
+        """How the log is; ``unreadable`` counts events that were admitted and could not be read back."""
+        status = attrs.asdict(self._log.status())
+        if self._unreadable and status["state"] == "ok":
+            status["state"] = "degraded"
+        return {**status, "durability": self.durability, "unreadable": self._unreadable}
+
+    def _give_up_on(self, sequences: set[int]) -> None:
+        """What cannot be read back is settled as that; its bytes have been put aside by recovery."""
+        if sequences:
+            self._unreadable += len(sequences)
+            self._log.settle([Settlement(outcome="dead_letter(unreadable)", sequences=sorted(sequences))])

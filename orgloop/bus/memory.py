@@ -1,0 +1,83 @@
+"""The bus of tests and of programs that embed us without a home: everything but durability."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import trio
+
+from orgloop.bus._outlet import Outlet
+from orgloop.errors import BusFull
+from orgloop.event import Event, encode
+from orgloop.sdk import Admitted, Note, Settlement
+
+
+class MemoryBus:
+    """Keeps events in memory until they are settled, at most ``max_events`` of them."""
+
+    durability = "none"
+
+    def __init__(self, *, max_events: int = 1_000_000) -> None:
+        self._max_events = max_events
+        self._numbers = itertools.count(1)
+        self._unsettled: dict[int, Admitted] = {}
+        self._notes: dict[tuple[str, str], Any] = {}
+        self._outlet = Outlet()
+
+    async def publish(self, events: Sequence[Event], *, notes: Sequence[Note] = ()) -> list[int]:
+        """
+        Admit events, all or none; the sequence of each.
+
+        Raises :class:`EventError` for an event that could not be written as JSON, as a durable bus would, and
+        :class:`BusFull` rather than wait: the actors that would make room may be the ones that publish.
+        """
+        for event in events:
+            encode(event)
+        if len(self._unsettled) + len(events) > self._max_events:
+            raise BusFull(f"{len(self._unsettled):,} events are not settled, the limit is {self._max_events:,}")
+        await trio.lowlevel.checkpoint()
+        batch = [Admitted(next(self._numbers), event) for event in events]
+        self._unsettled.update((admitted.sequence, admitted) for admitted in batch)
+        self._take_notes(notes)
+        if batch:
+            self._outlet.put(batch)
+        return [admitted.sequence for admitted in batch]
+
+    async def receive(self) -> list[Admitted]:
+        """The events that were admitted since the last call."""
+        return await self._outlet.take()
+
+    def settle(self, settlements: Sequence[Settlement], *, notes: Sequence[Note] = ()) -> None:
+        """Forget the events that have no obligation left."""
+        for settlement in settlements:
+            still_open = set(settlement.still_open)
+            for sequence in settlement.sequences:
+                if sequence not in still_open:
+                    self._unsettled.pop(sequence, None)
+        self._take_notes(notes)
+
+    async def flush(self) -> None:
+        """Nothing becomes durable here."""
+        await trio.lowlevel.checkpoint()
+
+    async def read(self, sequences: Sequence[int]) -> list[Admitted]:
+        """Unsettled events, again."""
+        await trio.lowlevel.checkpoint()
+        return [self._unsettled[sequence] for sequence in sequences if sequence in self._unsettled]
+
+    def note(self, kind: str, key: str) -> Any:
+        """The value that was last noted."""
+        return self._notes.get((kind, key))
+
+    def status(self) -> Mapping[str, Any]:
+        """How full it is."""
+        return {"state": "ok", "durability": self.durability, "open_events": len(self._unsettled)}
+
+    def _take_notes(self, notes: Sequence[Note]) -> None:
+        for kind, key, value in notes:
+            if value is None:
+                self._notes.pop((kind, key), None)
+            else:
+                self._notes[kind, key] = value

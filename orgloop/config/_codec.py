@@ -1,0 +1,180 @@
+"""
+Plain data becomes frozen values here, and nowhere else.
+
+Law: nothing is guessed and nothing is passed over. Text is not taken for a number, nor a number for text; an unknown
+key is a fault; all faults come at once. What a class says of its fields by ``metadata`` is honoured:
+
+    yaml     the key in the file, if it is not the field's name
+    unit     "duration", "size" or "rate": the file has text with a unit, the field has seconds, bytes, times per second
+    aliases  other keys that are taken for it
+
+A field's validator is run with None for the instance, so that one bad field does not hide the next; what concerns
+several fields belongs in ``__attrs_post_init__``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, cast, get_args
+
+import attrs
+from cattrs import Converter
+from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
+from cattrs.gen import make_dict_structure_fn, override
+
+from orgloop.config._plain import MAPPING, Hook, kind_of, make_strict, must_be
+from orgloop.config._units import duration_s, rate_per_s, shown, size_bytes
+from orgloop.errors import ConfigError, Fault
+
+T = TypeVar("T")
+
+_UNITS: Mapping[str, Callable[[object], object]] = {
+    "duration": duration_s,
+    "size": size_bytes,
+    "rate": rate_per_s,
+}
+
+
+def structure(cls: type[T], data: object, *, where: str) -> T:
+    """
+    Make a value of plain data.
+
+    Raises :class:`ConfigError` with every fault, each as ``<where>.<path>: text``.
+    """
+    try:
+        return _converter.structure(data, cls)
+    except (ClassValidationError, IterableValidationError, ValueError) as exc:
+        faults = list(_faults(exc, ()))
+        raise ConfigError("\n".join(_line(fault, where) for fault in faults), faults) from exc
+
+
+# -- faults ------------------------------------------------------------------------------------------------------------
+
+
+def _line(fault: Fault, where: str) -> str:
+    steps = [
+        step if isinstance(step, str) and step.isprintable() and len(step) <= 60 else shown(step) for step in fault.path
+    ]
+    return f"{'.'.join([where, *steps] if where else steps)}: {fault.text}"
+
+
+def _faults(exc: Exception, path: tuple[str | int, ...]) -> Iterator[Fault]:
+    if isinstance(exc, ClassValidationError):
+        keys = {attribute.name: _key(attribute) for attribute in _fields(exc.cl)} | getattr(exc, "written", {})
+        noted, bare = exc.group_exceptions()
+        yield from _faults_within([(inner, keys[note.name]) for inner, note in noted], bare, path)
+    elif isinstance(exc, IterableValidationError):
+        members, bare = exc.group_exceptions()
+        yield from _faults_within([(inner, note.index) for inner, note in members], bare, path)
+    elif isinstance(exc, ForbiddenExtraKeysError):
+        for key in sorted(exc.extra_fields, key=shown):
+            yield Fault((*path, _step(key)), _text_for_unknown(key, exc.cl))
+    elif isinstance(exc, KeyError):
+        yield Fault(path, "required, and not there")
+    elif isinstance(exc, ValueError | TypeError):
+        yield Fault(path, str(exc.args[0]) if exc.args else type(exc).__name__)
+    else:
+        raise exc  # not the operator's: a field that no hook is for, or a bug in a class
+
+
+def _faults_within(
+    members: list[tuple[Exception, str | int]], bare: list[Exception], path: tuple[str | int, ...]
+) -> Iterator[Fault]:
+    for inner, step in members:
+        yield from _faults(inner, (*path, _step(step)))
+    for inner in bare:
+        yield from _faults(inner, path)
+
+
+def _step(key: object) -> str | int:
+    return key if isinstance(key, str | int) else shown(key)
+
+
+def _text_for_unknown(key: object, cls: Any) -> str:
+    known = [_key(attribute) for attribute in _fields(cls)]
+    taken_for = next((_key(attribute) for attribute in _fields(cls) if key in _aliases(attribute)), None)
+    if taken_for is not None:
+        return f'another name for "{taken_for}", which is given too: keep one of them'
+    return f"unknown key{_did_you_mean(key, known)}"
+
+
+def _did_you_mean(value: object, known: list[str]) -> str:
+    near = difflib.get_close_matches(shown(value).strip('"').lower().replace("-", "_"), known, n=1)
+    return f'; did you mean "{near[0]}"?' if near else f"; known are: {', '.join(known)}"
+
+
+# -- classes -----------------------------------------------------------------------------------------------------------
+
+
+def _fields(cls: Any) -> list[attrs.Attribute[Any]]:
+    return [attribute for attribute in attrs.fields(cls) if attribute.init]
+
+
+def _key(attribute: attrs.Attribute[Any]) -> str:
+    return cast(str, attribute.metadata.get("yaml", attribute.alias))
+
+
+def _aliases(attribute: attrs.Attribute[Any]) -> tuple[str, ...]:
+    return cast("tuple[str, ...]", attribute.metadata.get("aliases", ()))
+
+
+def _of_class(cls: Any, converter: Converter) -> Hook:
+    overrides = {
+        attribute.name: override(rename=_key(attribute), struct_hook=_of_field(attribute, converter))
+        for attribute in _fields(cls)
+    }
+    aliases = {alias: _key(attribute) for attribute in _fields(cls) for alias in _aliases(attribute)}
+    # mypy cannot tell the keywords of the overrides from those of the function itself.
+    make = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **overrides)  # type: ignore[arg-type]
+
+    def structure_class(value: Any, _: Any) -> Any:
+        if kind_of(value) != MAPPING:
+            raise must_be(MAPPING, value)
+        used = {key: alias for alias, key in aliases.items() if alias in value and key not in value}
+        try:
+            return make({_own(key, used): value[key] for key in value}, cls)
+        except ClassValidationError as exc:
+            # Faults are told in the words of the file.
+            names = {attribute.name: used[_key(attribute)] for attribute in _fields(cls) if _key(attribute) in used}
+            exc.written = names  # type: ignore[attr-defined]
+            raise
+
+    return structure_class
+
+
+def _own(key: Any, used: Mapping[str, str]) -> Any:
+    return next((own for own, alias in used.items() if alias == key), key)
+
+
+def _of_field(attribute: attrs.Attribute[Any], converter: Converter) -> Hook:
+    unit = _UNITS[attribute.metadata["unit"]] if "unit" in attribute.metadata else None
+
+    def structure_field(value: Any, type_: Any) -> Any:
+        if unit is None:
+            made = converter.structure(value, type_)
+        else:
+            made = None if value is None and type(None) in get_args(type_) else unit(value)
+        if attribute.validator is not None and attribute.converter is None:
+            _validate(attribute, made)
+        return made
+
+    return structure_field
+
+
+def _validate(attribute: attrs.Attribute[Any], value: object) -> None:
+    try:
+        cast(Any, attribute.validator)(None, attribute, value)
+    except ValueError as exc:
+        # attrs begins with the field's name, which the path has already, and in the words of the file.
+        raise ValueError(str(exc.args[0]).removeprefix(f"'{attribute.name}' ")) from exc
+
+
+def _converter_of_ours() -> Converter:
+    converter = Converter(forbid_extra_keys=True, detailed_validation=True)
+    make_strict(converter)
+    converter.register_structure_hook_factory(attrs.has, _of_class)
+    return converter
+
+
+_converter = _converter_of_ours()

@@ -1,0 +1,79 @@
+"""
+Every error raised on purpose, split by whose fault it is.
+
+    OrgLoopError
+    ├── EventError          the sender's: this is not an event            (also a ValueError)
+    ├── ConfigError         the operator's file: all its faults at once
+    ├── PluginError         a plug-in's: it broke its contract
+    ├── WalError            our log's
+    │   ├── WalFailed       a write or a sync failed; that handle is never used again
+    │   ├── WalDamaged      bytes that were acknowledged are not what was written
+    │   └── WalVersion      written by a version that this one does not know; left untouched
+    ├── BusFull             nobody's: more is waiting than may
+    └── Closed              the caller's: the thing asked is over
+
+An expected end (a delivery that is rejected, a poll that fails) is a value, not one of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+
+class OrgLoopError(Exception):
+    """The root: catch it to catch all that OrgLoop raises on purpose."""
+
+
+class EventError(OrgLoopError, ValueError):
+    """What was given is not an event; the message names every fault, by field."""
+
+
+@attrs.frozen
+class Fault:
+    """One thing that is wrong with what the operator wrote: the keys and list positions that lead there, and what."""
+
+    path: tuple[str | int, ...]
+    text: str
+
+
+class ConfigError(OrgLoopError):
+    """The operator wrote what cannot be: one line for each fault, which are also in ``faults``, one by one."""
+
+    def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults)
+
+
+class PluginError(OrgLoopError):
+    """A source, actor, transform or logger returned or raised what its contract does not allow."""
+
+
+class WalError(OrgLoopError):
+    """Something is wrong with the write-ahead log."""
+
+
+class WalFailed(WalError):
+    """
+    A write, a sync or a rename has failed, so nothing more may be acknowledged through this handle.
+
+    The kernel may have dropped the page that it could not write, and a second sync would then succeed on nothing. Open
+    the log again: recovery reads what is really there.
+    """
+
+
+class WalDamaged(WalError):
+    """The log holds bytes that cannot have been written so; raised only where damage must not be passed over."""
+
+
+class WalVersion(WalError):
+    """The log was written by a version that this one does not know; nothing has been changed."""
+
+
+class BusFull(OrgLoopError):
+    """Too many events are waiting to be settled; nothing was admitted, try again later."""
+
+
+class Closed(OrgLoopError):
+    """A call came after the end of what it was made to."""
