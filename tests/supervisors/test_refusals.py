@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -229,6 +230,7 @@ POSSIBLE: dict[str, Make] = {
     "a list of children": lambda: supervisor(children=[child()]),
     "waits of 7 s in 7 s": lambda: supervisor(child(backoff=WAITS_TOO_LONG), intensity=3, period=7),
     "waits of 3 s in 5 s": lambda: supervisor(child(backoff=WAITS_TOO_LONG), intensity=2, period=5),
+    "the largest float, as an int": lambda: child(watchdog=int(sys.float_info.max)),
     "never restarted": lambda: supervisor(child(backoff=WAITS_TOO_LONG, restart=Restart.TEMPORARY)),
     "never give up": lambda: supervisor(child(backoff=WAITS_TOO_LONG), intensity=math.inf),
     "one significant": lambda: supervisor(child(**SIGNIFICANT), auto_shutdown=AutoShutdown.ANY_SIGNIFICANT),
