@@ -4,6 +4,7 @@ Every error raised on purpose, split by whose fault it is.
     OrgLoopError
     ├── EventError          the sender's: this is not an event            (also a ValueError)
     ├── ConfigError         the operator's file: all its faults at once
+    ├── ModuleError         the caller's: a module is not there, is there already, or does not start
     ├── PluginError         a plug-in's: it broke its contract
     ├── WalError            our log's
     │   ├── WalFailed       a write or a sync failed; that handle is never used again
@@ -44,6 +45,10 @@ class ConfigError(OrgLoopError):
     def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
         super().__init__(message)
         self.faults = tuple(faults)
+
+
+class ModuleError(OrgLoopError):
+    """A module that was named is not there, or is there already, or one of its children does not start."""
 
 
 class PluginError(OrgLoopError):

@@ -38,6 +38,7 @@ MAX_HOPS = 16
 MAX_INT_BITS = 14_000
 """How large a whole number may be: Python refuses to write, or to read, one of more than 4,300 digits."""
 
+_SMALL = 2**63
 _ID = re.compile(r"evt_[A-Za-z0-9-]{1,64}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -147,7 +148,9 @@ def faults_of(event: Event) -> list[str]:
     """
     faults = [*_envelope_faults(event)]
     for field in ("provenance", "payload"):
-        faults.extend(_json_faults(getattr(event, field), field))
+        value = getattr(event, field)
+        if not _is_plain(value, MAX_DEPTH):
+            faults.extend(_json_faults(value, field))
     if not faults and isinstance(event.payload, Mapping) and "lifecycle" in event.payload:
         faults.extend(lifecycle_faults(event))
     return faults
@@ -168,6 +171,26 @@ def _envelope_faults(event: Event) -> Iterator[str]:
         yield "provenance: provenance must be an object"
     elif not isinstance(provenance.get("platform"), str):
         yield "provenance.platform: provenance.platform must be a string"
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether a value is JSON beyond doubt, found out as fast as may be; the sentences are for those that are not."""
+    kind = value.__class__
+    if kind is str:
+        plain: bool = value.isascii()
+        return plain
+    if value is None or kind is bool:
+        return True
+    if kind is int:
+        return bool(-_SMALL < value < _SMALL)
+    if not depth:
+        return False
+    if kind is dict:
+        for key, member in value.items():
+            if key.__class__ is not str or not key.isascii() or not _is_plain(member, depth - 1):
+                return False
+        return True
+    return kind is list and all(_is_plain(member, depth - 1) for member in value)
 
 
 def _json_faults(value: object, path: str, depth: int = 1) -> Iterator[str]:

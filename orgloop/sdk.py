@@ -226,9 +226,9 @@ class Settlement:
     """
     Obligations of one route that have ended alike; an obligation is an event owed to a route.
 
-    ``outcome`` is ``delivered``, ``skipped``, ``no_route``, ``dropped(<transform>)``, ``dead_letter(<reason>)`` or
-    ``expired``; ``module`` and ``route`` are None for ``no_route`` only. An event comes back after a crash until it is
-    settled without being among ``still_open``.
+    ``outcome`` is ``delivered``, ``no_route``, ``dropped(<transform>)``, ``dead_letter(<reason>)`` or ``expired``;
+    ``module`` and ``route`` are None for ``no_route``, and for what a bus itself gives up as unreadable. An event
+    comes back after a crash until it is settled without being among ``still_open``.
     """
 
     outcome: str
@@ -257,6 +257,8 @@ class Admitted:
     event: Event
     settled: frozenset[tuple[str, str]] = frozenset()
     """The obligations (module, route) that had ended before a restart."""
+    recovered: bool = False
+    """Admitted by an earlier run, which may have tried to deliver it."""
 
 
 class EventBus(Protocol):
