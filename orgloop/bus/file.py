@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
+import trio
 
 from orgloop.bus._outlet import Outlet
 from orgloop.event import Event
@@ -45,20 +46,32 @@ class FileBus:
                 self._ended[sequence] = ended
         self._next_left = 0
         self._unreadable = 0
+        self._began = self._next = log.status().next_sequence
+        self._early: dict[int, list[Admitted]] = {}
 
     async def publish(self, events: Sequence[Event], *, notes: Sequence[Note] = ()) -> list[int]:
         """Make events durable, and hand them on; their sequences."""
-        sequences = await self._log.append(events, notes=notes)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        # Whoever is cancelled in here cannot take back what will be durable, and it must still be handed on.
+        with trio.CancelScope(shield=True):
+            sequences = await self._log.append(events, notes=notes)
         if sequences:
-            self._outlet.put(list(map(Admitted, sequences, events)))
+            self._hand_on(list(map(Admitted, sequences, events)))
         return sequences
+
+    def _hand_on(self, batch: list[Admitted]) -> None:
+        """Those who share a commit wake in any order; what they have published goes on in the log's."""
+        self._early[batch[0].sequence] = batch
+        while (following := self._early.pop(self._next, None)) is not None:
+            self._next += len(following)
+            self._outlet.put(following)
 
     async def receive(self) -> list[Admitted]:
         """What an earlier run has left, then what was admitted since the last call."""
         while self._next_left < len(self._left):
             sequences = self._left[self._next_left : self._next_left + RECOVERED_AT_ONCE]
-            self._next_left += len(sequences)
             found = await self.read(sequences)
+            self._next_left += len(sequences)
             self._give_up_on(set(sequences) - {admitted.sequence for admitted in found})
             if found:
                 return [
@@ -77,7 +90,10 @@ class FileBus:
 
     async def read(self, sequences: Sequence[int]) -> list[Admitted]:
         """Unsettled events, from the log."""
-        return [Admitted(sequence, event) for sequence, event in await self._log.read(sequences)]
+        return [
+            Admitted(sequence, event, recovered=sequence < self._began)
+            for sequence, event in await self._log.read(sequences)
+        ]
 
     def note(self, kind: str, key: str) -> Any:
         """The value that was last noted."""

@@ -6,10 +6,11 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import trio
 
 from orgloop.bus._outlet import Outlet
-from orgloop.errors import BusFull
+from orgloop.errors import BusFull, EventError
 from orgloop.event import Event, encode
 from orgloop.sdk import Admitted, Note, Settlement
 
@@ -30,14 +31,15 @@ class MemoryBus:
         """
         Admit events, all or none; the sequence of each.
 
-        Raises :class:`EventError` for an event that could not be written as JSON, as a durable bus would, and
+        Raises :class:`EventError` for what could not be written as JSON, as a durable bus would, and
         :class:`BusFull` rather than wait: the actors that would make room may be the ones that publish.
         """
+        _refuse_unsound(notes)
         for event in events:
             encode(event)
+        await trio.lowlevel.checkpoint()
         if len(self._unsettled) + len(events) > self._max_events:
             raise BusFull(f"{len(self._unsettled):,} events are not settled, the limit is {self._max_events:,}")
-        await trio.lowlevel.checkpoint()
         batch = [Admitted(next(self._numbers), event) for event in events]
         self._unsettled.update((admitted.sequence, admitted) for admitted in batch)
         self._take_notes(notes)
@@ -81,3 +83,11 @@ class MemoryBus:
                 self._notes.pop((kind, key), None)
             else:
                 self._notes[kind, key] = value
+
+
+def _refuse_unsound(notes: Sequence[Note]) -> None:
+    for kind, key, value in notes:
+        try:
+            msgspec.json.encode((kind, key, value))
+        except (TypeError, ValueError, RecursionError) as exc:
+            raise EventError(f"note {kind} {key!r} cannot be written as JSON: {exc}") from exc

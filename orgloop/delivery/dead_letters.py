@@ -23,7 +23,7 @@ from attrs.validators import ge, matches_re
 from orgloop.delivery import _files
 from orgloop.event import Event, encode
 
-REASONS = ("retries_exhausted", "rejected", "backpressure", "loop", "transform", "expired")
+REASONS = ("retries_exhausted", "rejected", "backpressure", "loop", "transform", "transform_halt", "expired")
 """Why an obligation is given up. Files may hold others, of later versions."""
 
 MAX_BYTES = 128 * 1024 * 1024
@@ -37,8 +37,8 @@ _SEAL = re.compile(rb',\n  "crc": "([0-9a-f]{8})"\n\}\n')
 _SEAL_BYTES = 24
 
 
-def _sound(text: str) -> str:
-    """An error as text that can be written: it may hold what came from outside."""
+def sound(text: str) -> str:
+    """An error as text that can be written: it may hold what came from outside, and be of any length."""
     return text[:MAX_ERROR].encode("utf-8", "backslashreplace").decode()
 
 
@@ -53,8 +53,8 @@ class DeadLetter:
     actor: str
     sequence: int = attrs.field(validator=[ge(0)])
     attempts: int
-    first_error: str = attrs.field(default="", converter=_sound)
-    last_error: str = attrs.field(default="", converter=_sound)
+    first_error: str = attrs.field(default="", converter=sound)
+    last_error: str = attrs.field(default="", converter=sound)
     at: str
     """When it was given up, ISO 8601, UTC."""
     event: Event

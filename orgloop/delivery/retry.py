@@ -102,4 +102,4 @@ def parse_retry_after(text: str, *, now_s: float) -> float | None:
 def _sound_retry_after_s(outcome: Failed) -> float:
     asked_s = outcome.retry_after_s
     # A plug-in may say anything: what is no number, or below zero, was not said.
-    return min(asked_s, MAX_RETRY_AFTER_S) if asked_s is not None and asked_s > 0 else 0.0
+    return min(asked_s, MAX_RETRY_AFTER_S) if isinstance(asked_s, int | float) and asked_s > 0 else 0.0

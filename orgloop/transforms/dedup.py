@@ -29,7 +29,7 @@ class DedupConfig:
     key: Sequence[str] = attrs.field(
         default=("source", "type", "id"), metadata={"yaml": "key", "aliases": ("fields", "key_fields")}
     )
-    window_s: float = attrs.field(default=300.0, metadata={"yaml": "window"})
+    window_s: float = attrs.field(default=300.0, metadata={"yaml": "window", "unit": "duration"})
     store: str = "memory"
     track_delivery: bool = False
 

@@ -43,7 +43,7 @@ class FilterConfig:
     match_any: Mapping[str, Any] | None = None
     exclude: Mapping[str, Any] = attrs.field(factory=dict)
     jq: str | None = None
-    jq_timeout_s: float = attrs.field(default=5.0, metadata={"yaml": "jq_timeout"})
+    jq_timeout_s: float = attrs.field(default=5.0, metadata={"yaml": "jq_timeout", "unit": "duration"})
     """How long the program may take over one event."""
 
 

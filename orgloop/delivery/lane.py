@@ -1,0 +1,365 @@
+"""
+One route's way to its actor: a queue, and what is done with each obligation until it ends.
+
+    offered ──▶ waiting ──▶ transforms ──▶ attempts ──▶ delivered
+       │ too many             │ dropped      │ given up
+       ▼                      ▼              ▼
+    dead letters           settled      dead letters
+
+The queue outlives its actor: when that crashes, what was under way goes back to the front with one attempt more, and
+the actor's next life goes on from there. Offering never waits, so a slow actor holds up nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+import attrs
+import trio
+
+from orgloop.delivery import breaker as breakers
+from orgloop.delivery import pipeline, rate
+from orgloop.delivery.config import DeliveryConfig
+from orgloop.delivery.dead_letters import DeadLetter
+from orgloop.delivery.queue import Queue
+from orgloop.delivery.settler import Settler
+from orgloop.delivery.several import Several
+from orgloop.delivery.tries import AllTries, Tries
+from orgloop.errors import PluginError
+from orgloop.event import Event, timestamp_of
+from orgloop.sdk import Actor, Admitted, Delivered, Delivery, Emit, Failed, Outcome, Prompt, Rejected, Skipped
+
+YIELD_AFTER = 64
+"""How many obligations are carried in one go to an actor that never waits."""
+
+BURY_AGAIN_S = 5.0
+"""How long an obligation waits that cannot even be given up, because its dead letter cannot be written."""
+
+
+@attrs.frozen(kw_only=True)
+class LaneSpec:
+    """What a lane is to be."""
+
+    module: str
+    route: str
+    actor: str
+    steps: Sequence[pipeline.Step] = ()
+    config: Callable[[Event], Mapping[str, Any]] = lambda event: {}  # noqa: ARG005
+    """``then.config`` for an event."""
+    prompt: Prompt | None = None
+    order_key: Callable[[Event], object] | None = None
+    """What ``order_by`` finds in an event: any value."""
+    delivery: DeliveryConfig = attrs.field(factory=DeliveryConfig)
+
+
+class Surroundings(Protocol):
+    """All that a lane may touch."""
+
+    @property
+    def settler(self) -> Settler:
+        """Where ends are noted."""
+        ...
+
+    def now_s(self) -> float:
+        """Unix seconds."""
+        ...
+
+    async def read(self, sequences: Sequence[int]) -> list[Admitted]:
+        """Unsettled events from the bus."""
+        ...
+
+    def note(self, kind: str, key: str) -> Any:
+        """A value that was noted on the bus."""
+        ...
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Make a dead letter durable, not to be cancelled once begun; OSError if it cannot be."""
+        ...
+
+    def emit_for(self, parent: Event) -> Emit:
+        """What an actor may use to publish what follows from an event."""
+        ...
+
+    def tell(self, phase: str, event: Event, **fields: Any) -> None:
+        """Notice something about an event."""
+        ...
+
+
+@attrs.define(eq=False)
+class Lane:
+    """The obligations of one route, and how they end."""
+
+    spec: LaneSpec
+    _around: Surroundings
+    counts: Counter[str] = attrs.field(factory=Counter)
+    """Obligations since this lane began: ``admitted``, and by their ends ``delivered``, ``dropped``, ``dead``."""
+    ready: Callable[[Lane], None] | None = None
+    """Told whenever something is offered."""
+    breaker: breakers.Breaker = attrs.field(init=False)
+    queue: Queue = attrs.field(init=False)
+    _surplus: deque[int] = attrs.field(factory=deque)
+    _taken: dict[int, Admitted] = attrs.field(factory=dict)
+    _tries: AllTries = attrs.field(init=False)
+    _bucket: rate.Bucket | None = attrs.field(init=False)
+    _too_many: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
+    _breaker_changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
+    _until_none_is_left: trio.CancelScope | None = None
+    _key: str = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Start with a closed breaker and a full bucket."""
+        spec, delivery = self.spec, self.spec.delivery
+        self.breaker = breakers.Breaker(delivery.circuit_breaker)
+        self.queue = Queue(
+            self._around.read,
+            lambda sequence: self._end(sequence, "dead", "dead_letter(unreadable)"),
+            math.inf if delivery.overflow == "block" else delivery.queue_depth,
+            drop_oldest=delivery.overflow == "drop_oldest",
+        )
+        per_s = delivery.max_rate_per_s
+        self._bucket = None if per_s == math.inf else rate.full(per_s, trio.current_time())
+        self._key = hashlib.blake2b(f"{spec.module}\0{spec.route}".encode(), digest_size=8).hexdigest()
+        self._tries = AllTries(self._around, delivery.retry, self._key)
+
+    @property
+    def in_flight(self) -> int:
+        """How many obligations have not ended: always those admitted, less those that have."""
+        return len(self.queue) + len(self._taken) + len(self._surplus)
+
+    def offer(self, admitted: Admitted) -> None:
+        """Take an obligation; never waits."""
+        self.counts["admitted"] += 1
+        surplus = self.queue.offer(admitted)
+        if surplus is not None:
+            self._surplus.append(surplus)
+            self._too_many.unpark()
+            depth = self.spec.delivery.queue_depth
+            self._tell("pipeline.backpressure", admitted.event, queue_depth=depth)
+        if self.ready is not None:
+            self.ready(self)
+
+    def leave(self) -> list[int]:
+        """Give up every claim on what has not ended; its sequences. For a lane on which nobody works any more."""
+        left = [*self._taken, *self._surplus, *self.queue.empty()]
+        self._taken.clear()
+        self._surplus.clear()
+        self.counts["admitted"] -= len(left)
+        return left
+
+    async def work(self, actor: Actor) -> None:
+        """Carry obligations to an actor until cancelled; what the actor raises ends this, and nothing is lost."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._bury_surplus)
+                delivery = self.spec.delivery
+                if delivery.concurrency == 1:
+                    await self._one_by_one(actor)
+                else:
+                    carry = partial(self.carry, actor=actor)
+                    await Several(self.take, carry, self.spec.order_key, delivery.concurrency).run()
+        finally:
+            self.queue.put_back(self._taken.values())
+            self._taken.clear()
+
+    async def work_off(self, actor: Actor) -> None:
+        """Work, as :meth:`work` does, but only until nothing is left."""
+        if self.spec.delivery.concurrency == 1:
+            await self._work_off_alone(actor)
+        if self.in_flight:
+            with trio.CancelScope() as self._until_none_is_left:
+                await self.work(actor)
+
+    async def _work_off_alone(self, actor: Actor) -> None:
+        """Do without tasks of one's own for as long as nothing is too much: most lanes have one event at a time."""
+        try:
+            carried = 0
+            while len(self.queue) and not self._surplus:
+                await self.carry(await self.take(), actor)
+                carried += 1
+                if carried % YIELD_AFTER == 0:
+                    await trio.lowlevel.checkpoint()
+        finally:
+            self.queue.put_back(self._taken.values())
+            self._taken.clear()
+
+    async def _one_by_one(self, actor: Actor) -> None:
+        while True:
+            for _ in range(YIELD_AFTER):
+                await self.carry(await self.take(), actor)
+            await trio.lowlevel.checkpoint()
+
+    async def take(self) -> Admitted:
+        """The next obligation; it is this lane's to end, or to put back."""
+        admitted = await self.queue.take()
+        self._taken[admitted.sequence] = admitted
+        return admitted
+
+    # -- one obligation ------------------------------------------------------------------------------------------------
+
+    async def carry(self, admitted: Admitted, actor: Actor) -> None:
+        """Do everything for one obligation until it ends."""
+        tries = self._tries.of(admitted)
+        if not tries.given_up:
+            result = await pipeline.run(self.spec.steps, admitted, tell=self._tell)
+            if isinstance(result, pipeline.Dropped):
+                self._end(admitted.sequence, "dropped", f"dropped({result.by})")
+                return
+            if isinstance(result, pipeline.Broken):
+                reason = "transform_halt" if result.halt else "transform"
+                self._tries.give_up(admitted.sequence, tries, reason, result.error)
+            elif await self._try(admitted, result, tries, actor):
+                return
+        await self._bury(admitted, tries.given_up, tries)
+        self._end(admitted.sequence, "dead", f"dead_letter({tries.given_up})")
+
+    async def _try(self, admitted: Admitted, event: Event, tries: Tries, actor: Actor) -> bool:
+        """Attempt until it ends; whether it did, or else is to be given up."""
+        while not tries.given_up:
+            await self._wait_for_a_turn(tries)
+            outcome = await self._attempt(admitted, event, tries, actor)
+            if isinstance(outcome, Failed):
+                self._fail(admitted, event, tries, outcome)
+            elif isinstance(outcome, Rejected):
+                tries.failed += 1
+                self._tries.give_up(admitted.sequence, tries, "rejected", outcome.reason)
+                self._tell("deliver.failure", event, error=tries.last_error, result="rejected")
+            elif isinstance(outcome, Skipped):
+                self._tell("deliver.success", event, result=f"skipped: {outcome.reason}")
+                self._end(admitted.sequence, "dropped", "dropped(skipped)")
+                return True
+            else:
+                self._tell("deliver.success", event)
+                self._end(admitted.sequence, "delivered", "delivered")
+                return True
+        return False
+
+    async def _attempt(self, admitted: Admitted, event: Event, tries: Tries, actor: Actor) -> Outcome:
+        opening, timeout_s = self.breaker.openings, self.spec.delivery.timeout_s
+        outcome: Outcome | None = None
+        try:
+            delivery = self._delivery(admitted, event, tries)
+            self._tell("deliver.attempt", event)
+            with trio.move_on_after(timeout_s) as deadline:
+                outcome = self._checked(await actor.deliver(delivery))
+            if outcome is None or deadline.cancelled_caught:
+                outcome = Failed(f"no answer within {timeout_s:g} s")
+            return outcome
+        except BaseException as exc:
+            # A crash of the actor is its supervisor's business; that it was tried is ours, or it would be for ever.
+            crash = pipeline.crash_in(exc)
+            if crash is None:
+                self._tries.lose(admitted.sequence, tries)
+            else:
+                outcome = Failed(f"the actor crashed: {pipeline.words(crash)}")
+                self._fail(admitted, event, tries, outcome)
+            raise
+        finally:
+            self._tell_breaker(outcome, opening)
+
+    def _delivery(self, admitted: Admitted, event: Event, tries: Tries) -> Delivery:
+        return Delivery(
+            event=event,
+            config=self.spec.config(event),
+            prompt=self.spec.prompt,
+            attempt=tries.failed + tries.lost + 1,
+            idempotency_key=f"{self._key}-{admitted.sequence}-{admitted.event.id}",
+            emit=self._around.emit_for(admitted.event),
+        )
+
+    def _checked(self, outcome: object) -> Outcome:
+        if isinstance(outcome, Delivered | Rejected | Failed | Skipped):
+            return outcome
+        raise PluginError(f"actor {self.spec.actor!r} returned {type(outcome).__name__}, which is no outcome")
+
+    def _tell_breaker(self, outcome: Outcome | None, opening: int) -> None:
+        if outcome is None:
+            self.breaker = breakers.abandoned(self.breaker, since=opening)
+        elif isinstance(outcome, Failed):
+            self.breaker = breakers.failed(self.breaker, trio.current_time(), since=opening)
+        else:
+            self.breaker = breakers.succeeded(self.breaker, since=opening)
+        self._breaker_changed.unpark_all()
+
+    async def _wait_for_a_turn(self, tries: Tries) -> None:
+        """Wait for the retry to be due, for the breaker to allow it, and for the rate."""
+        if tries.due_s > -math.inf:
+            await trio.sleep_until(tries.due_s)
+        while True:
+            now_s = trio.current_time()
+            if (open_until_s := breakers.when_s(self.breaker)) > now_s:
+                with trio.move_on_at(open_until_s):
+                    await self._breaker_changed.park()
+            elif (wait_s := self._take_token(now_s)) > 0:
+                await trio.sleep(wait_s)
+            else:
+                # Last, and nothing waits behind it: who has the one trial of a breaker must come to an attempt.
+                self.breaker, _ = breakers.allows(self.breaker, now_s)
+                return
+
+    def _take_token(self, now_s: float) -> float:
+        if self._bucket is None:
+            return 0.0
+        self._bucket, wait_s = rate.take(self._bucket, now_s)
+        return wait_s
+
+    # -- what came of it -----------------------------------------------------------------------------------------------
+
+    def _fail(self, admitted: Admitted, event: Event, tries: Tries, failed: Failed) -> None:
+        wait_s = self._tries.fail(admitted.sequence, tries, failed)
+        phase = "deliver.failure" if wait_s is None else "deliver.retry"
+        metadata = {"attempt": tries.failed, "wait_s": round(wait_s or 0.0, 3)}
+        self._tell(phase, event, error=tries.last_error, metadata=metadata)
+
+    async def _bury(self, admitted: Admitted, reason: str, tries: Tries) -> None:
+        """Write the dead letter; only behind it may the obligation end, or it would be lost in between."""
+        spec = self.spec
+        letter = DeadLetter(
+            reason=reason,
+            module=spec.module,
+            route=spec.route,
+            actor=spec.actor,
+            sequence=admitted.sequence,
+            attempts=tries.failed,
+            first_error=tries.first_error,
+            last_error=tries.last_error,
+            at=timestamp_of(self._around.now_s()),
+            event=admitted.event,
+        )
+        while True:
+            try:
+                await self._around.bury(letter)
+                return
+            except OSError as exc:
+                self._tell("system.error", admitted.event, error=f"the dead letter cannot be written: {exc}")
+                await trio.sleep(BURY_AGAIN_S)
+
+    async def _bury_surplus(self) -> None:
+        """Give up what was too much."""
+        while True:
+            while not self._surplus:
+                await self._too_many.park()
+            sequence = self._surplus[0]
+            found = await self._around.read([sequence])
+            for admitted in found:
+                await self._bury(admitted, "backpressure", self._tries.of(admitted))
+            self._surplus.popleft()
+            self._end(sequence, "dead", "dead_letter(backpressure)" if found else "dead_letter(unreadable)")
+
+    def _end(self, sequence: int, count: str, outcome: str) -> None:
+        spec = self.spec
+        self.counts[count] += 1
+        self._taken.pop(sequence, None)
+        self._tries.forget(sequence)
+        self._around.settler.end(sequence, outcome, module=spec.module, route=spec.route)
+        if self._until_none_is_left is not None and not self.in_flight:
+            self._until_none_is_left.cancel("nothing is left")
+
+    def _tell(self, phase: str, event: Event, **fields: Any) -> None:
+        self._around.tell(
+            phase, event, module=self.spec.module, route=self.spec.route, target=self.spec.actor, **fields
+        )
