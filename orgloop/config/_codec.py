@@ -15,7 +15,7 @@ several fields belongs in ``__attrs_post_init__``.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast, get_args
 
 import attrs
@@ -45,8 +45,12 @@ def structure(cls: type[T], data: object, *, where: str) -> T:
     try:
         return _converter.structure(data, cls)
     except (ClassValidationError, IterableValidationError, ValueError) as exc:
-        faults = list(_faults(exc, ()))
-        raise ConfigError("\n".join(_line(fault, where) for fault in faults), faults) from exc
+        raise refusal(list(_faults(exc, ())), where=where) from exc
+
+
+def refusal(faults: Sequence[Fault], *, where: str) -> ConfigError:
+    """All faults in one error, each as ``<where>.<path>: text``."""
+    return ConfigError("\n".join(_line(fault, where) for fault in faults), faults)
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------
