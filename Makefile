@@ -8,7 +8,7 @@ READY  := $(VENV)/.installed
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test check lint types coverage mutants bench bench-supervisors leak wheel-check build clean
+.PHONY: help demo run test check lint types coverage mutants bench bench-supervisors bench-path leak crash wheel-check build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -48,13 +48,21 @@ coverage: $(READY) ## The supervisors under 50 schedules a case, with 100 % bran
 mutants: $(READY) ## Break the supervisors line by line: do the tests notice?
 	$(BIN)/python tests/supervisors/mutants.py
 
-bench: bench-supervisors ## All benchmarks
+bench: bench-supervisors bench-path ## All benchmarks
+
+bench-path: $(READY) ## Routing, polling, and the whole way of an event
+	$(BIN)/python tests/bench/routing.py
+	$(BIN)/python tests/bench/scheduler.py
+	$(BIN)/python -m tests.bench.path
 
 bench-supervisors: $(READY) ## Restart, start, memory per child
 	$(BIN)/python tests/bench/supervisors.py
 
 leak: $(READY) ## The slow tests: memory over many restarts
 	$(BIN)/python -m pytest -m slow tests/supervisors
+
+crash: $(READY) ## Power cuts, errors, bit flips and kills, at every step of the log
+	$(BIN)/python -m pytest -m slow tests/wal tests/delivery tests/runtime
 
 wheel-check: $(READY) ## Build the wheel, install it elsewhere, type-check a user against it
 	$(BIN)/python .ci/check_wheel.py

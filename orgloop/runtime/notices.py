@@ -1,0 +1,241 @@
+"""
+Notices: what the runtime says of itself, and the callbacks and loggers that hear it.
+
+    tell ──┬──▶ callbacks                 at once, in the task that tells
+           └──▶ a queue per logger ──▶    later, in a task and a thread of that logger
+
+``_notice_queue`` is the queue, ``_logger_life`` the task.
+
+Telling never waits and never fails, whatever a listener does. A logger that cannot keep up loses its oldest notices;
+they are counted, and told of when it has caught up. Notices are told in the thread that Trio runs in.
+
+A logger's name is ``module/name``, or just ``name`` for one of the whole runtime. The first hears of its own module and
+of what concerns no module, the second of everything; the original gave every module's notices to every logger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+import trio
+
+from orgloop.event import Event, timestamp_of
+from orgloop.runtime._logger_life import DRAIN_S, LEAVE_S, serve, tell_of_losses
+from orgloop.runtime._notice_queue import LoggerStatistics, Queue, words
+from orgloop.sdk import DEBUG, ERROR, INFO, SEVERITY_OF, WARNING, Logger, Notice
+
+LEVELS: Mapping[str, int] = MappingProxyType(
+    {"debug": DEBUG, "info": INFO, "warn": WARNING, "warning": WARNING, "error": ERROR}
+)
+"""The levels as an operator writes them."""
+
+
+@attrs.frozen(kw_only=True)
+class NoticeStatistics:
+    """Everything about notices at one moment."""
+
+    told: int
+    """Those that somebody listened to."""
+    callbacks: int
+    failed_callbacks: int
+    """How often one raised."""
+    loggers: Mapping[str, LoggerStatistics]
+
+
+@attrs.define(eq=False)
+class _Subscription:
+    callback: Callable[[Notice], object]
+    has_failed: bool = False
+
+
+class Notices:
+    """Takes notices, and hands them to all who listen; ``now_s`` gives Unix seconds."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self._silent = True
+        self._told = 0
+        self._failed_callbacks = 0
+        self._calling_back = False
+        self._subscriptions: tuple[_Subscription, ...] = ()
+        self._queues: dict[str, Queue] = {}
+        self._of_all: tuple[Queue, ...] = ()
+        self._of_module: dict[str, tuple[Queue, ...]] = {}
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody listens at all, so that there is no need to tell anything."""
+        return self._silent
+
+    def tell(self, phase: str, event: Event | None = None, **fields: Any) -> None:
+        """
+        Say that something has happened, to an event if one is given; ``fields`` are those of the notice.
+
+        Its ids, source, type and module are those of the event where they are not among the fields.
+        """
+        if self._silent:
+            return
+        severity = SEVERITY_OF.get(phase, INFO)
+        module = fields.get("module", None if event is None else event.module)
+        queues = [queue for queue in self._queues_for(module) if queue.least <= severity]
+        subscriptions = () if self._calling_back else self._subscriptions
+        if not queues and not subscriptions:
+            return
+        notice = self._notice(phase, event, fields)
+        self._told += 1
+        for queue in queues:
+            queue.put(notice)
+        if subscriptions:
+            self._call_back(subscriptions, notice)
+
+    def _queues_for(self, module: str | None) -> tuple[Queue, ...]:
+        if module is None:
+            return tuple(self._queues.values())
+        own = self._of_module.get(module)
+        return self._of_all if own is None else self._of_all + own
+
+    def _notice(self, phase: str, event: Event | None, fields: dict[str, Any]) -> Notice:
+        if event is not None:
+            about = {
+                "event_id": event.id,
+                "trace_id": event.trace_id,
+                "source": event.source,
+                "event_type": event.type,
+                "module": event.module,
+            }
+            fields = about | fields
+        if fields.get("metadata") is not None:
+            fields["metadata"] = dict(fields["metadata"])  # read later, in threads, when the teller has gone on
+        return Notice(timestamp=timestamp_of(self._now_s()), phase=phase, **fields)
+
+    def statistics(self) -> NoticeStatistics:
+        """A snapshot."""
+        return NoticeStatistics(
+            told=self._told,
+            callbacks=len(self._subscriptions),
+            failed_callbacks=self._failed_callbacks,
+            loggers=MappingProxyType({name: queue.statistics() for name, queue in self._queues.items()}),
+        )
+
+    # -- callbacks -----------------------------------------------------------------------------------------------------
+
+    def subscribe(self, callback: Callable[[Notice], object]) -> Callable[[], None]:
+        """
+        Call back with every notice, in the task that tells it; gives what ends that.
+
+        A callback must not block. What it raises is counted, and told of the first time; only Ctrl-C, which is not
+        its own, passes through. What it tells itself goes to the loggers only.
+        """
+        subscription = _Subscription(callback)
+        self._subscriptions += (subscription,)
+        self._silent = False
+
+        def unsubscribe() -> None:
+            self._subscriptions = tuple(each for each in self._subscriptions if each is not subscription)
+            self._silent = not self._subscriptions and not self._queues
+
+        return unsubscribe
+
+    def _call_back(self, subscriptions: tuple[_Subscription, ...], notice: Notice) -> None:
+        failures: list[str] = []
+        self._calling_back = True
+        try:
+            for subscription in subscriptions:
+                try:
+                    subscription.callback(notice)
+                except KeyboardInterrupt:
+                    raise
+                # Even SystemExit: who listens must not be able to end who tells.
+                except BaseException as exc:
+                    self._failed_callbacks += 1
+                    if not subscription.has_failed:
+                        subscription.has_failed = True
+                        failures.append(f"a callback for notices raised {words(exc)}; told of once")
+        finally:
+            self._calling_back = False
+        for error in failures:
+            self.tell("system.error", error=error)
+
+    # -- loggers -------------------------------------------------------------------------------------------------------
+
+    def attach(self, name: str, *, level: int = DEBUG) -> None:
+        """
+        Keep notices for a logger from now on, whether or not it is there yet, until it is detached.
+
+        ``level`` is the least severity that it is to get. Raises :class:`ValueError` if the name is taken.
+        """
+        if name in self._queues:
+            raise ValueError(f"a logger named {name!r} is attached already; detach it first")
+        queue = self._queues[name] = Queue(name, level)
+        if queue.module is None:
+            self._of_all += (queue,)
+        else:
+            self._of_module[queue.module] = (*self._of_module.get(queue.module, ()), queue)
+        self._silent = False
+
+    async def detach(self, name: str) -> None:
+        """
+        Keep no more notices for a logger; returns when it has taken what waited for it, and is closed.
+
+        It has a few seconds for that; what it leaves is counted as dropped, and told of. Whoever serves it returns.
+        Nothing happens if there is no logger of that name.
+        """
+        queue = self._queues.get(name)
+        if queue is None:
+            return
+        self._forget(queue)
+        try:
+            if (service := queue.service) is not None:
+                service.leave.set()
+                with trio.move_on_after(DRAIN_S + LEAVE_S):
+                    await service.left.wait()
+        finally:
+            self._close(queue)
+
+    async def serve_logger(
+        self,
+        name: str,
+        logger: Logger,
+        *,
+        level: int = DEBUG,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """
+        Carry notices to a logger until cancelled, or until it is detached; for a child of a supervisor.
+
+        Ready when the logger has been entered, if it is a context manager. At the end it has a few seconds for what
+        still waits, and to be left. What it raises in between is counted and changes nothing; only entering may fail.
+        A name that is attached keeps its notices from one life to the next, and the level it has; one that is not is
+        attached for this life only. :class:`PluginError` if ``log`` or ``flush`` is async.
+        """
+        is_ours = name not in self._queues
+        if is_ours:
+            self.attach(name, level=level)
+        queue = self._queues[name]
+        try:
+            await serve(queue, logger, tell=self.tell, task_status=task_status)
+        finally:
+            if is_ours and self._queues.get(name) is queue:
+                self._forget(queue)
+                self._close(queue)
+
+    def _forget(self, queue: Queue) -> None:
+        del self._queues[queue.name]
+        if queue.module is None:
+            self._of_all = _without(self._of_all, queue)
+        elif rest := _without(self._of_module[queue.module], queue):
+            self._of_module[queue.module] = rest
+        else:
+            del self._of_module[queue.module]
+        self._silent = not self._subscriptions and not self._queues
+
+    def _close(self, queue: Queue) -> None:
+        queue.drop_rest()
+        tell_of_losses(queue, self.tell)
+
+
+def _without(queues: tuple[Queue, ...], queue: Queue) -> tuple[Queue, ...]:
+    return tuple(each for each in queues if each is not queue)

@@ -1,0 +1,50 @@
+"""
+Events of modules that are not loaded: they stay in the log, and come when their module does.
+
+Kept as positions, with the obligations of each that have ended; so a module may be unloaded, or not be loaded yet after
+a restart, and nothing of what it is owed is lost or settled in its absence.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+import attrs
+
+from orgloop.sdk import Admitted
+
+READ_AT_ONCE = 256
+Ended = frozenset[tuple[str, str]]
+
+
+@attrs.define(eq=False)
+class Parking:
+    """Positions by module, in order."""
+
+    _parked: defaultdict[str, dict[int, tuple[Ended, bool]]] = attrs.field(factory=lambda: defaultdict(dict))
+
+    def park(self, module: str, sequence: int, *, ended: Ended, recovered: bool) -> None:
+        """Keep the position of an event."""
+        self._parked[module][sequence] = (ended, recovered)
+
+    def count(self, module: str) -> int:
+        """How many events wait for a module."""
+        return len(self._parked[module]) if module in self._parked else 0
+
+    def counts(self) -> dict[str, int]:
+        """How many wait, by module."""
+        return {module: len(parked) for module, parked in self._parked.items() if parked}
+
+    async def fetch(
+        self, module: str, read: Callable[[Sequence[int]], Awaitable[list[Admitted]]]
+    ) -> AsyncIterator[Admitted]:
+        """Take the events of a module out, oldest first; one is out when it has been given."""
+        parked = self._parked[module]
+        while parked:
+            wanted = sorted(parked)[:READ_AT_ONCE]
+            found = {admitted.sequence: admitted for admitted in await read(wanted)}
+            for sequence in wanted:
+                ended, recovered = parked.pop(sequence)
+                if sequence in found:
+                    yield attrs.evolve(found[sequence], settled=ended, recovered=recovered)

@@ -1,0 +1,134 @@
+"""
+What the runtime hands down: narrow objects, made of the bus, the settler, the notices and the dead letters.
+
+Nobody gets the whole. A lane gets :class:`LaneServices`, bound to its module; a source gets ``publish``, bound to its
+module and its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import attrs
+import trio
+
+from orgloop.delivery.dead_letters import Damaged, DeadLetter, Which
+from orgloop.delivery.settler import Settler
+from orgloop.event import Event, follow
+from orgloop.runtime.notices import Notices
+from orgloop.sdk import Admitted, Emit, EventBus, Note
+
+
+class Graveyard(Protocol):
+    """Where dead letters are kept; every call may block."""
+
+    def add(self, letter: DeadLetter) -> str: ...
+    def list(
+        self, which: Which | None = None, *, limit: int = 100, after: str | None = None
+    ) -> tuple[DeadLetter | Damaged, ...]: ...
+    def get(self, id_: str) -> DeadLetter | Damaged | None: ...
+    def discard(self, id_: str) -> bool: ...
+
+
+@attrs.define
+class MemoryGraveyard:
+    """Dead letters of a runtime without a home."""
+
+    _letters: dict[str, DeadLetter] = attrs.field(factory=dict)
+
+    def add(self, letter: DeadLetter) -> str:
+        """Keep a dead letter."""
+        self._letters[letter.id] = letter
+        return letter.id
+
+    def list(
+        self, which: Which | None = None, *, limit: int = 100, after: str | None = None
+    ) -> tuple[DeadLetter | Damaged, ...]:
+        """At most ``limit`` of them by sequence number, beginning after the id ``after``."""
+        found = (self._letters[id_] for id_ in sorted(self._letters) if after is None or id_ > after)
+        return tuple(letter for letter in found if which is None or which.covers(letter))[:limit]
+
+    def get(self, id_: str) -> DeadLetter | None:
+        """One of them."""
+        return self._letters.get(id_)
+
+    def discard(self, id_: str) -> bool:
+        """Forget one of them; whether it was there."""
+        return self._letters.pop(id_, None) is not None
+
+
+async def at_once(work: Callable[..., Any], *args: Any) -> Any:
+    """Call what does not block where it is called."""
+    await trio.lowlevel.checkpoint()
+    return work(*args)
+
+
+@attrs.define(eq=False)
+class Services:
+    """All of them, for the runtime alone."""
+
+    bus: EventBus
+    settler: Settler
+    notices: Notices
+    graveyard: Graveyard
+    now_s: Callable[[], float]
+    """Unix seconds."""
+    in_thread: Callable[..., Awaitable[Any]] = trio.to_thread.run_sync
+    """How the blocking calls of the graveyard are made."""
+    published: int = 0
+    """How many events were admitted in this run."""
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Make a dead letter durable; OSError if it cannot be."""
+        await self.in_thread(self.graveyard.add, letter)
+
+    async def publish(self, events: Sequence[Event], *, notes: Sequence[Note] = ()) -> list[int]:
+        """Admit events; :class:`orgloop.errors.OrgLoopError` if they were not."""
+        sequences = await self.bus.publish(events, notes=notes)
+        self.published += len(sequences)
+        return sequences
+
+
+@attrs.frozen(eq=False)
+class LaneServices:
+    """What a lane of a module may touch: :class:`orgloop.delivery.lane.Surroundings`."""
+
+    module: str
+    _services: Services
+
+    @property
+    def settler(self) -> Settler:
+        """Where ends are noted."""
+        return self._services.settler
+
+    def now_s(self) -> float:
+        """Unix seconds."""
+        return self._services.now_s()
+
+    async def read(self, sequences: Sequence[int]) -> list[Admitted]:
+        """Unsettled events from the bus."""
+        return await self._services.bus.read(sequences)
+
+    def note(self, kind: str, key: str) -> Any:
+        """A value that was noted on the bus."""
+        return self._services.bus.note(kind, key)
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Make a dead letter durable."""
+        await self._services.bury(letter)
+
+    def emit_for(self, parent: Event) -> Emit:
+        """Publish what follows from an event: of its module and trace, one hop further."""
+
+        async def emit(events: Sequence[Event]) -> None:
+            following = [attrs.evolve(follow(event, parent), module=self.module) for event in events]
+            await self._services.publish(following)
+
+        return emit
+
+    def tell(self, phase: str, event: Event, **fields: Any) -> None:
+        """Notice something about an event."""
+        notices = self._services.notices
+        if not notices.silent:
+            notices.tell(phase, event, **fields)
