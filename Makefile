@@ -62,7 +62,7 @@ leak: $(READY) ## The slow tests: memory over many restarts
 	$(BIN)/python -m pytest -m slow tests/supervisors
 
 crash: $(READY) ## Power cuts, errors, bit flips and kills, at every step of the log
-	$(BIN)/python -m pytest -m slow tests/wal tests/delivery tests/runtime
+	KILLS=500 $(BIN)/python -m pytest -m slow tests/wal tests/delivery tests/runtime
 
 wheel-check: $(READY) ## Build the wheel, install it elsewhere, type-check a user against it
 	$(BIN)/python .ci/check_wheel.py
