@@ -69,7 +69,8 @@ def test_ids_of_many_threads_are_unique() -> None:
 
 def test_ids_of_a_forked_process_are_its_own() -> None:
     """A child does not go on to count where its parent does."""
-    code = "import os; from orgloop.event import new_id; new_id(); os.fork(); print(*(new_id() for _ in range(99)))"
+    ids = 'os.write(1, " ".join([*(new_id() for _ in range(99)), ""]).encode())'  # in one piece: the two share a pipe
+    code = f"import os; from orgloop.event import new_id; new_id(); child = os.fork(); {ids}; child and os.wait()"
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
 
     assert len(printed) == len(set(printed)) == 198

@@ -92,11 +92,11 @@ PROBE = -1
 """An event with which a recovered log is tried."""
 
 
-async def story(disk: Disk, ledger: Ledger, *, limits: WalLimits = SMALL) -> None:
+async def story(disk: Disk, ledger: Ledger, *, limits: WalLimits = SMALL, pad: int = 0) -> None:
     """Three events a batch, with its checkpoint; most are settled soon, some in part, some late, one never."""
     async with open_wal(disk, limits=limits) as wal:
         for batch in range(BATCHES):
-            sequences = await insist(wal, ledger, batch)
+            sequences = await insist(wal, ledger, batch, pad)
             settle(wal, ledger, sequences, whole=batch > 0)
             if batch % 3 == 1:
                 await flush(wal, ledger)
@@ -104,13 +104,14 @@ async def story(disk: Disk, ledger: Ledger, *, limits: WalLimits = SMALL) -> Non
                 end(wal, ledger, [sequence for sequence in ledger.acknowledged if sequence > EACH])
 
 
-async def insist(wal: Wal, ledger: Ledger, batch: int) -> list[int]:
+async def insist(wal: Wal, ledger: Ledger, batch: int, pad: int) -> list[int]:
     """Append a batch, as often as it takes."""
     numbers = range(batch * EACH, (batch + 1) * EACH)
     ledger.offered.update(numbers)
     while True:
         try:
-            sequences = await wal.append(events(numbers), notes=[("checkpoint", "m/s", batch)])
+            made = [event(number, pad="x" * pad) for number in numbers]
+            sequences = await wal.append(made, notes=[("checkpoint", "m/s", batch)])
         except WalFailed:
             await trio.sleep(1)
             continue

@@ -8,6 +8,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from orgloop.errors import Closed
 from orgloop.wal import Wal, WalLimits, open_wal
+from orgloop.wal.batch import Batch
 from tests.wal.disk import MemoryDisk
 from tests.wal.stage import event, events, open_events, payloads, settled
 
@@ -172,6 +173,24 @@ async def test_an_append_that_found_no_room_before_the_end_is_refused(autojump_c
             await wait_all_tasks_blocked()
 
     assert await open_events(disk) == {1: 1, 2: 2}
+
+
+async def test_an_error_of_the_block_comes_out_as_it_is(disk: MemoryDisk) -> None:
+    """Not in a group; and what was appended before it is there."""
+    with pytest.raises(ZeroDivisionError):
+        async with open_wal(disk) as wal:
+            await wal.append([event(1)])
+            raise ZeroDivisionError
+
+    assert await open_events(disk) == {1: 1}
+
+
+async def test_a_fault_of_the_committer_ends_the_block(disk: MemoryDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug of ours: who waits for it is not left waiting."""
+    monkeypatch.setattr(Batch, "lines", lambda *args: 1 / 0)
+    with pytest.RaisesGroup(ZeroDivisionError):
+        async with open_wal(disk) as wal:
+            await wal.append([event(1)])
 
 
 async def test_a_cancelled_block_still_commits(autojump_clock: MockClock) -> None:

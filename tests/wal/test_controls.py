@@ -10,12 +10,13 @@ import pytest
 
 from orgloop.event import Event
 from orgloop.sdk import Note, Settlement
-from orgloop.wal import Wal
+from orgloop.wal import Wal, segment, store
 from orgloop.wal.batch import Batch
 from orgloop.wal.findings import Segment
 from orgloop.wal.store import Store
 from tests.wal.crash import finds
 from tests.wal.disk import MemoryDisk, refused
+from tests.wal.oracle import flipped, recover, replay, sample
 from tests.wal.stage import Ledger, play, story
 
 pytestmark = pytest.mark.slow
@@ -116,6 +117,17 @@ def test_a_build_that_forgets_what_was_flushed_is_found(monkeypatch: pytest.Monk
     monkeypatch.setattr(Batch, "lines", forgetful)
 
     assert finds(story)
+
+
+def test_a_build_that_believes_every_line_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the bits that are flipped."""
+    for module in (segment, store):
+        monkeypatch.setattr(module, "is_whole", lambda line, salt: line.endswith(b'"}'))
+    contents = sample()
+    expected, name = replay(contents), min(contents)
+    found = [recover(flipped(contents, name, bit)) for bit in range(0, len(contents[name]) * 8, 61)]
+
+    assert any(not one.noticed and one.state != expected for one in found)
 
 
 def test_a_build_that_goes_on_with_a_failed_handle_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

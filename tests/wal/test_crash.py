@@ -38,9 +38,10 @@ def test_the_story_rotates_and_compacts() -> None:
 
 
 @pytest.mark.slow
-def test_the_power_may_go_at_any_operation() -> None:
+@pytest.mark.parametrize("pad", [0, 100, 700, 3000])
+def test_the_power_may_go_at_any_operation(pad: int) -> None:
     """Everything owed comes back, nothing settled for good does, no checkpoint is ahead; the second start is clean."""
-    count = survive(images_of(story))
+    count = survive(images_of(partial(story, pad=pad)))
 
     print(f"{count} images")
     assert count > 100

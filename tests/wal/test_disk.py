@@ -18,7 +18,7 @@ from orgloop.errors import WalFailed
 from orgloop.event import Event
 from orgloop.wal import Disk, RealDisk, Wal, WalLimits, open_wal
 from tests.wal.disk import MemoryDisk
-from tests.wal.stage import SMALL, event, open_events, settled
+from tests.wal.stage import SMALL, event, events, open_events, settled
 
 NAME = "0000000001-00000000.jsonl"
 
@@ -223,6 +223,30 @@ async def test_it_does_not_wait_for_the_threads_of_others(directory: Path) -> No
             await limiter.acquire_on_behalf_of(object())
         with trio.fail_after(5):
             await wal.append([event(1)])
+
+
+@pytest.mark.slow
+async def test_a_large_event_comes_back(directory: Path) -> None:
+    """C2-39: 25 MiB, as GitHub sends at most."""
+    large = event(1, text="x" * 25 * 1024 * 1024)
+    async with open_wal(RealDisk(directory)) as wal:
+        await wal.append([large])
+    async with open_wal(RealDisk(directory)) as wal:
+        assert await wal.read([1]) == [(1, large)]
+
+
+@pytest.mark.slow
+async def test_one_event_among_a_hundred_thousand_settled_ones(directory: Path) -> None:
+    """L14: the log is as small as if the others had never been."""
+    limits = WalLimits(segment_bytes=256 * 1024)
+    async with open_wal(RealDisk(directory), limits=limits) as wal:
+        await wal.append([event(-1)])
+        for start in range(0, 100_000, 500):
+            wal.settle(settled(*await wal.append(events(range(start, start + 500)))))
+        await wal.flush()
+        assert wal.status().bytes < 3 * 256 * 1024
+
+    assert await open_events(RealDisk(directory), limits=limits) == {1: -1}
 
 
 @pytest.mark.slow

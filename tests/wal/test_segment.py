@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 
 import pytest
@@ -9,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orgloop.errors import WalVersion
-from orgloop.wal.frame import MAX_LINE_BYTES, line_of
+from orgloop.event import encode
+from orgloop.wal.frame import MAX_LINE_BYTES, event_line, line_of
 from orgloop.wal.segment import Header, Piece, SegmentName, pack, parse_header, parse_name, read_pieces, unpack
 from tests.wal.disk import MemoryDisk
+from tests.wal.stage import event
 
 NAME = SegmentName(7, 0x9F3A12CD)
 HEADER = Header(number=7, log="3f2a", first=1202, previous_bytes=640, doubts_previous=False, at="2026-01-31T00:00:00Z")
@@ -145,6 +148,17 @@ def test_the_size_of_a_read_does_not_matter(noise: bytes, chunk_bytes: int) -> N
     content = ONE + noise + b"\n" + TWO
 
     assert list(read_pieces(Dripping.of({str(NAME): content}), NAME, until=len(content))) == pieces(content)
+
+
+@pytest.mark.parametrize("damage", [b"\n", b"\0", b":"])
+def test_a_copy_of_a_line_in_a_payload_is_never_given_as_one(damage: bytes) -> None:
+    """C2-27: one of this very segment, and whatever byte around it is damaged, or everything up to there."""
+    around = event_line(8, encode(event(1, copy=[json.loads(ONE), {"crc": "00000000"}, json.loads(TWO)])), NAME.salt)
+    for at in range(len(around) - 1):
+        once = around[:at] + damage + around[at + 1 :]
+        all_before = damage * (at + 1) + around[at + 1 :]
+
+        assert not any(piece.line for piece in pieces(once) + pieces(all_before)), f"byte {at}"
 
 
 class Endless(MemoryDisk):
