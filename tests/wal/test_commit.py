@@ -177,10 +177,14 @@ async def test_an_append_that_found_no_room_before_the_end_is_refused(autojump_c
 
 async def test_an_error_of_the_block_comes_out_as_it_is(disk: MemoryDisk) -> None:
     """Not in a group; and what was appended before it is there."""
-    with pytest.raises(ZeroDivisionError):
+
+    async def leave() -> None:
         async with open_wal(disk) as wal:
             await wal.append([event(1)])
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await leave()
 
     assert await open_events(disk) == {1: 1}
 

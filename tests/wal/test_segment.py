@@ -157,8 +157,9 @@ def test_a_copy_of_a_line_in_a_payload_is_never_given_as_one(damage: bytes) -> N
     for at in range(len(around) - 1):
         once = around[:at] + damage + around[at + 1 :]
         all_before = damage * (at + 1) + around[at + 1 :]
+        damaged = [content for content in (once, all_before) if content != around]
 
-        assert not any(piece.line for piece in pieces(once) + pieces(all_before)), f"byte {at}"
+        assert not any(piece.line for content in damaged for piece in pieces(content)), f"byte {at}"
 
 
 class Endless(MemoryDisk):
