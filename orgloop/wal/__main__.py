@@ -140,9 +140,9 @@ def _what_a_start_would_do(findings: Findings) -> Iterator[str]:
 
 
 def _damage(damage: Damage) -> str:
-    place = f"from byte {damage.start:,} to {damage.end:,}" if damage.end > damage.start else "nothing is there"
+    place = f" from byte {damage.start:,} to {damage.end:,}" if damage.end > damage.start else ""
     events = f", events {damage.first:,} to {damage.last:,}" if damage.first <= damage.last else ""
-    return f"damaged: {damage.segment} {place}{events}: {damage.text}"
+    return f"damaged: {damage.segment}{place}{events}: {damage.text}"
 
 
 def _events_as_text(disk: Disk, findings: Findings) -> Iterator[str]:

@@ -39,7 +39,8 @@ class Reading:
         self.promised = 0 if following is None else following.previous_bytes
         self.doubted = following is not None and following.doubts_previous
         self.segment = Segment(name, header.first if header else findings.next_sequence, self.until)
-        self.knows_first = header is not None or bool(findings.segments)
+        self.has_header = header is not None
+        self.knows_first = self.has_header or bool(findings.segments)
         self.before = len(findings.damages)
 
     def run(self) -> None:
@@ -96,7 +97,7 @@ class Reading:
             self._expect(record["commit"] + 1)
         elif "notes" in record:
             self._take_notes(record["notes"] if notes else [])
-        elif "segment" not in record or start > 0:
+        elif "segment" not in record or start > 0 or not self.has_header:
             raise ValueError("of no kind that is known here")
 
     def _take_event(self, sequence: int, start: int, length: int) -> None:

@@ -262,7 +262,7 @@ class Store:
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def read(self, places: dict[int, int]) -> dict[int, Event]:
-        """The events at some places, by sequence; those that are not there, or not whole, are left out."""
+        """The events at some places, by sequence; those that are not whole, or were moved meanwhile, are left out."""
         found = {}
         for sequence, place in places.items():
             number, start, length = unpack(place)
@@ -271,7 +271,10 @@ class Store:
                 line = b"" if segment is None else self._disk.read(str(segment.name), start, length)
                 if segment is not None and is_whole(line, segment.name.salt) and sequence_of(line) == sequence:
                     found[sequence] = decode(event_of(line))
-            except (FileNotFoundError, EventError):  # compaction may have removed the file a moment ago
+            except FileNotFoundError:
+                if number in self._segments:  # or compaction has removed it a moment ago
+                    raise
+            except EventError:
                 continue
         return found
 

@@ -12,7 +12,7 @@ import pytest
 
 from orgloop.wal.__main__ import main
 from orgloop.wal.frame import line_of
-from orgloop.wal.segment import Header
+from orgloop.wal.segment import Header, parse_header, parse_name
 from tests.wal.oracle import Contents, flipped, sample
 
 
@@ -152,6 +152,59 @@ def test_json_tells_damage_and_what_a_start_would_do(
     assert report["damages"][0]["first"] == 1
     assert report["torn"] == {"segment": last, "start": len(contents[last]), "end": len(contents[last]) + 4}
     assert report["put_aside"] == [{"name": ".torn-x", "bytes": 3}]
+
+
+def test_it_tells_what_a_start_would_do(tmp_path: Path, contents: Contents, capsys: pytest.CaptureFixture[str]) -> None:
+    """Everything that recovery would put right, and what it has."""
+    name = max(contents)
+    salt = int(name[11:19], 16)
+    late = line_of({"settle": "delivered", "events": [99]}, salt) + line_of({"commit": 12}, salt)
+    stranger = Header(number=9, log="other", first=1, previous_bytes=0, doubts_previous=False, at="").line(0)
+    log = lay(
+        tmp_path / "wal",
+        {
+            **contents,
+            name: contents[name] + late + b"torn",
+            "0000000009-00000000.jsonl": stranger,
+            "0000000004-00000000.jsonl": bytes(9),
+            "0000000003-00000000.jsonl": _header_of(contents, name).line(0),
+            ".damaged-x": b"old",
+        },
+    )
+    assert main([str(log)]) == 1
+
+    told = capsys.readouterr().out
+    assert f"torn: {name} from byte" in told
+    assert "torn: 0000000004-00000000.jsonl as a whole, the beginning of a segment" in told
+    assert "superseded: 0000000003-00000000.jsonl; a start would remove it" in told
+    assert "foreign: 0000000009-00000000.jsonl; a start would put it aside" in told
+    assert "settlements of events that are not open: 1, ignored" in told
+    assert "put aside earlier: .damaged-x, 3 bytes" in told
+    assert "damaged: 0000000009-00000000.jsonl: is segment 9 of log other" in told
+
+
+def _header_of(contents: Contents, name: str) -> Header:
+    segment = parse_name(name)
+    assert segment is not None
+    header = parse_header(segment, contents[name].splitlines()[0])
+    assert header is not None
+    return header
+
+
+def test_one_segment_under_a_wrong_number_is_damage(tmp_path: Path, contents: Contents) -> None:
+    """Its header says what it is."""
+    name = min(contents)
+    log = lay(tmp_path / "wal", {name.replace("0000000001", "0000000002"): contents[name]})
+
+    assert main([str(log / name.replace("0000000001", "0000000002"))]) == 1
+
+
+def test_one_segment_that_was_only_begun_is_no_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A start would put it aside."""
+    (tmp_path / "0000000001-00000000.jsonl").write_bytes(b'{"segm')
+
+    assert main([str(tmp_path / "0000000001-00000000.jsonl")]) == 0
+    assert "as a whole, the beginning of a segment" in capsys.readouterr().out
 
 
 def test_one_segment_can_be_looked_at(log: Path, capsys: pytest.CaptureFixture[str]) -> None:

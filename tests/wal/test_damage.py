@@ -8,7 +8,10 @@ from collections.abc import Callable
 import attrs
 import pytest
 
+from orgloop.wal import open_wal
+from tests.wal.disk import MemoryDisk
 from tests.wal.oracle import Contents, broken_lines, flipped, recover, recover_twice, replay, sample
+from tests.wal.stage import events, play
 
 SECTOR = 512
 
@@ -190,6 +193,24 @@ def test_every_block_may_be_copied_over_every_other(whole: Contents) -> None:
                     count += 1
 
     print(f"{count} copies")
+
+
+def test_very_much_damage_is_told_as_one() -> None:
+    """Or there would be a file for every line of a log that was sent as text."""
+    disk = MemoryDisk()
+    play(write_many, disk, 300)
+    [name] = disk.contents()
+    found = recover({name: disk.contents()[name].replace(b"\n", b"\r\n")})
+
+    assert len(found.state.open) == 300
+    assert len(found.status.damages) == 100
+    assert found.status.damages[-1].text == "much is damaged from here on"
+    assert len(found.put_aside) == 101, "the end of the file is torn"
+
+
+async def write_many(disk: MemoryDisk, count: int) -> None:
+    async with open_wal(disk) as wal:
+        await wal.append(events(range(count)))
 
 
 def test_a_log_with_other_line_ends_is_damaged_and_whole(small: Contents) -> None:

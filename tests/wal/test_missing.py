@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 
-from orgloop.errors import WalDamaged, WalFailed, WalVersion
 from orgloop.wal import open_wal
-from orgloop.wal.frame import line_of, seal
+from orgloop.wal.frame import line_of
 from orgloop.wal.segment import Header, SegmentName
-from tests.wal.disk import MemoryDisk, refused
-from tests.wal.oracle import Contents, flipped, recover, recover_twice, recovered, replay, sample
-from tests.wal.stage import SMALL, event, open_events, settled
+from tests.wal.disk import MemoryDisk
+from tests.wal.oracle import Contents, recover, recover_twice, recovered, replay, sample
+from tests.wal.stage import SMALL, event, settled
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +162,20 @@ def test_a_second_beginning_of_a_segment_is_removed(log: Contents) -> None:
     assert not first.put_aside
 
 
+def test_a_second_segment_of_a_number_is_put_aside(log: Contents) -> None:
+    """Somebody has copied it here: whatever it holds is kept, and reported."""
+    name = SegmentName(3, 0)
+    content = log[max(log)].splitlines()[0]
+    original = json.loads(content)
+    header = Header(3, original["log"], original["first"], original["previous_bytes"], False, original["at"])
+    second = header.line(0) + line_of({"commit": 8}, 0)
+    found = recover({**log, str(name): second})
+
+    assert found.state == replay(log)
+    assert found.put_aside == {f".foreign-{name}": second}
+    assert [one.text for one in found.status.damages] == ["is a second segment 3"]
+
+
 @pytest.mark.parametrize("content", [b"", b'{"segment":4,', bytes(200)])
 def test_a_beginning_of_a_segment_is_no_damage(log: Contents, content: bytes) -> None:
     """The power went when it was begun: what there is of it is put aside."""
@@ -184,107 +196,3 @@ async def test_files_that_are_not_ours_are_left_alone(name: str) -> None:
         await wal.append([event(1)])
         assert wal.status().state == "ok"
     assert disk.contents()[name] == b"whatever"
-
-
-# -- headers and versions ----------------------------------------------------------------------------------------------
-
-
-def test_a_damaged_header_costs_nothing_else(log: Contents) -> None:
-    """Number and salt are in the name."""
-    for name in log:
-        found = recover(flipped(log, name, 8 * 20))
-
-        assert found.state == replay(log)
-        assert found.status.damages[0].text.startswith("the header is damaged")
-
-
-def test_a_header_alone_that_is_damaged_is_begun_anew() -> None:
-    """It was the last, and held nothing: the second start is clean."""
-    contents = sample()
-    header = contents[max(contents)].splitlines(keepends=True)[0]
-    first, second = recover_twice({**contents, max(contents): b"?" + header[1:]})
-
-    assert not first.status.damages
-    assert not second.noticed
-
-
-async def test_a_format_to_come_is_refused_and_left_alone(log: Contents) -> None:
-    """Not a byte is changed, nor a name."""
-    name = max(log)
-    line = log[name].splitlines(keepends=True)[0]
-    newer = seal(line[:-19].replace(b'"format":1', b'"format":2'), salt_of(name))
-    disk = MemoryDisk.of({**log, name: newer + b"\x00\x01binary"})
-    with pytest.raises(WalVersion, match="has format 2, this version knows 1; nothing was changed"):
-        async with open_wal(disk):
-            pass
-    assert disk.contents() == {**log, name: newer + b"\x00\x01binary"}
-    assert disk.operations == 0
-
-
-@pytest.mark.parametrize(
-    "record",
-    [
-        b'{"settle":"delivered"',
-        b'{"notes":[[1]]',
-        b'{"notes":[[["a"],"b",1]]',
-        b'{"commit":"x"',
-        b'{"later":1',
-        b"[1",
-        b"{",
-        b'{"seq":x,"event":{}',
-    ],
-)
-def test_a_line_that_is_whole_and_not_understood_is_damage(log: Contents, record: bytes) -> None:
-    """L8: the log opens all the same, and says so."""
-    name = max(log)
-    line = seal(record, salt_of(name))
-    found = recover({**log, name: log[name] + line + line_of({"commit": 12}, salt_of(name))})
-
-    assert found.state == replay(log)
-    assert [one.text for one in found.status.damages] == ["a line that is whole, and not understood"]
-
-
-async def test_a_strict_start_refuses_damage_and_changes_nothing(log: Contents) -> None:
-    """It names the place."""
-    name = min(log)
-    disk = MemoryDisk.of(flipped(log, name, 8 * 400))
-    before = disk.contents()
-    with pytest.raises(WalDamaged, match=re.escape(name) + r" at \d+: \d+ bytes are damaged"):
-        async with open_wal(disk, strict=True):
-            pass
-    assert disk.contents() == before
-
-
-async def test_a_strict_start_forgives_a_torn_tail(log: Contents) -> None:
-    """It was never acknowledged."""
-    disk = MemoryDisk.of({**log, max(log): log[max(log)] + b"torn"})
-    async with open_wal(disk, strict=True) as wal:
-        assert wal.status().torn_bytes == 4
-
-
-async def test_a_read_error_is_an_error_of_ours(log: Contents) -> None:
-    """It says nothing about the events, so they are not left out."""
-
-    class Scratched(MemoryDisk):
-        scratched = False
-
-        def read(self, name: str, start: int, length: int) -> bytes:
-            if self.scratched:
-                raise refused()
-            return super().read(name, start, length)
-
-    disk = Scratched.of(log)
-    async with open_wal(disk, limits=SMALL) as wal:
-        disk.scratched = True
-        with pytest.raises(WalFailed, match="cannot be read at present"):
-            await wal.read([1])
-
-
-async def test_what_is_torn_is_put_aside_whole_even_if_that_was_cut_short(log: Contents) -> None:
-    """The power went while the torn bytes were being copied, and left zeros there."""
-    name = max(log)
-    torn = {**log, name: log[name] + b"torn"}
-    disk = MemoryDisk.of({**torn, f".torn-{name}-{len(log[name])}": bytes(4)})
-    await open_events(disk)
-
-    assert disk.contents()[f".torn-{name}-{len(log[name])}"] == b"torn"
