@@ -6,6 +6,8 @@ Every event is looked at in full, at about 9 µs each: one that a log could not 
 
 from __future__ import annotations
 
+import math
+
 import trio
 
 from orgloop.event import Event, faults_of
@@ -18,7 +20,7 @@ YIELD_AFTER = 128
 
 async def faults_of_poll(polled: Polled) -> list[str]:
     """Everything that is wrong with what a poll gave, each by the number and the id of its event; empty if nothing."""
-    faults = _checkpoint_faults(polled.checkpoint)
+    faults = _checkpoint_faults(polled.checkpoint) + _next_faults(polled.next_in_s)
     for number, event in enumerate(polled.events):
         faults.extend(_event_faults(number, event))
         if number % YIELD_AFTER == YIELD_AFTER - 1:
@@ -41,6 +43,12 @@ def _event_faults(number: int, event: object) -> list[str]:
     if not isinstance(event, Event):
         return [f"event {number} is {type(event).__name__}, not an Event"]
     return [f"event {number} ({event.id}): {fault}" for fault in faults_of(event)]
+
+
+def _next_faults(next_in_s: object) -> list[str]:
+    if next_in_s is None or (isinstance(next_in_s, int | float) and 0 <= next_in_s < math.inf):
+        return []
+    return [f"next_in_s is {next_in_s!r}, not a number of seconds"]
 
 
 def _checkpoint_faults(checkpoint: object) -> list[str]:

@@ -146,6 +146,7 @@ class _Poller:
     ticket: Ticket
     checkpoint: str | None
     _found: Polled | None = None  # what has not been published yet
+    _next_in_s: float | None = None  # when the source would look again
     _emitted: int = 0  # in this turn
     _deadline: trio.CancelScope = attrs.field(factory=trio.CancelScope)
 
@@ -202,13 +203,14 @@ class _Poller:
             return _Failure(f"Poll failed: {said}", said.retry_after_s)
         if not isinstance(polled, Polled):
             raise PluginError(f"source {self.spec.id!r} returned {type(polled).__name__}, which is not Polled")
-        if not polled.events and polled.checkpoint is None:
+        if not polled.events and polled.checkpoint is None and polled.next_in_s is None:
             return None  # as nearly always
-        polled = Polled(list(polled.events), polled.checkpoint)  # it may be anything that is gone through once
+        polled = attrs.evolve(polled, events=list(polled.events))  # it may be anything that is gone through once
         faults = await faults_of_poll(polled)
         if faults:
             more = f" (and {len(faults) - TOLD_FAULTS} more)" if len(faults) > TOLD_FAULTS else ""
             return _Failure(f"Poll failed: {'; '.join(faults[:TOLD_FAULTS])}{more}")
+        self._next_in_s = polled.next_in_s
         self._found = Polled([self._stamped(event) for event in polled.events], polled.checkpoint)
         return None
 
@@ -259,6 +261,9 @@ class _Poller:
             self._tell("source.circuit_close")
         at = timestamp_of(self.around.now_s())
         standing.health = source_health.succeeded(standing.health, at=at, emitted=self._emitted)
+        if self._next_in_s is not None:
+            self.ticket.retry_in(self._next_in_s)
+            self._next_in_s = None
 
     def _fail(self, failure: _Failure) -> None:
         standing = self.standing

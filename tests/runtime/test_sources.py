@@ -207,6 +207,21 @@ async def test_the_far_side_may_ask_for_a_pause(autojump_clock: MockClock) -> No
     assert second_s - first_s == 300
 
 
+async def test_a_source_may_say_when_to_look_again(autojump_clock: MockClock) -> None:
+    """A clock, or an outside that says so, knows better than an interval."""
+    stage = Stage(Source([Polled(next_in_s=7.0)]), interval_s=60.0)
+    await stage.run_for(8)
+    assert [round(at_s) for at_s in stage.source.times_s] == [0, 7]
+
+
+@pytest.mark.parametrize("next_in_s", [-1.0, math.nan, math.inf, "soon"])
+async def test_a_time_that_is_none_fails_the_poll(autojump_clock: MockClock, next_in_s: Any) -> None:
+    """It is told, and the interval holds."""
+    stage = Stage(Source([Polled(next_in_s=next_in_s)]))
+    await stage.run_for(1)
+    assert "next_in_s" in (stage.standing.health.last_error or "")
+
+
 async def test_a_poll_that_does_not_end_has_failed(autojump_clock: MockClock) -> None:
     """It is cancelled, and the source polled again later."""
     stage = Stage(Source([hang, Polled([event()], "17")]), timeout_s=30)

@@ -1,0 +1,79 @@
+"""
+All that the author of a source, an actor, a transform, a logger or a bus imports.
+
+    sources  actors  transforms  loggers  bus    the methods of each kind, and the values they take and give
+    connectors                                   how a package of them shows what it has
+
+A plug-in is a plain object with the one method of its kind. One that holds something open is an async context manager
+too: the runtime enters it before first use and leaves it after the last, in a task of its own under a supervisor. What
+is expected to happen is returned as a value; whatever is raised is a crash, and the supervisor's business.
+"""
+
+from orgloop.errors import EventError, OrgLoopError
+from orgloop.event import (
+    Event,
+    dedupe_key,
+    end_of_exit,
+    faults_of,
+    follow,
+    lifecycle_faults,
+    new_id,
+    timestamp_of,
+    type_of_phase,
+)
+from orgloop.sdk.actors import Actor, Delivered, Delivery, Emit, Failed, Outcome, Prompt, Rejected, Skipped
+from orgloop.sdk.bus import Admitted, EventBus, Note, Settlement
+from orgloop.sdk.connectors import Checked, Connector, EnvVar, Offer, Place
+from orgloop.sdk.loggers import DEBUG, ERROR, INFO, SEVERITY_OF, WARNING, Logger, Notice
+from orgloop.sdk.sources import Polled, PolledSource, PollFailed, PushedSource, Received, Request, Response
+from orgloop.sdk.transforms import Context, Marks, Transform, TransformFailed
+
+__all__ = [
+    "DEBUG",
+    "ERROR",
+    "INFO",
+    "SEVERITY_OF",
+    "WARNING",
+    "Actor",
+    "Admitted",
+    "Checked",
+    "Connector",
+    "Context",
+    "Delivered",
+    "Delivery",
+    "Emit",
+    "EnvVar",
+    "Event",
+    "EventBus",
+    "EventError",
+    "Failed",
+    "Logger",
+    "Marks",
+    "Note",
+    "Notice",
+    "Offer",
+    "OrgLoopError",
+    "Outcome",
+    "Place",
+    "PollFailed",
+    "Polled",
+    "PolledSource",
+    "Prompt",
+    "PushedSource",
+    "Received",
+    "Rejected",
+    "Request",
+    "Response",
+    "Settlement",
+    "Skipped",
+    "Transform",
+    "TransformFailed",
+    "dedupe_key",
+    "end_of_exit",
+    "faults_of",
+    "follow",
+    "lifecycle_faults",
+    "new_id",
+    "timestamp_of",
+    "type_of_phase",
+]

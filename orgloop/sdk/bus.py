@@ -1,0 +1,102 @@
+"""What takes events, hands them on, and keeps each until all that is owed for it has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import attrs
+
+from orgloop.event import Event
+
+Note = tuple[str, str, Any]
+"""Kind, key and value (JSON; None removes it). The last one of a kind and key counts: a checkpoint, a mark."""
+
+
+@attrs.frozen(kw_only=True)
+class Settlement:
+    """
+    Obligations of one route that have ended alike; an obligation is an event owed to a route.
+
+    ``outcome`` is ``delivered``, ``no_route``, ``dropped(<transform>)``, ``dead_letter(<reason>)`` or ``expired``;
+    ``module`` and ``route`` are None for ``no_route``, and for what a bus itself gives up as unreadable. An event
+    comes back after a crash until it is settled without being among ``still_open``.
+    """
+
+    outcome: str
+    sequences: Sequence[int]
+    module: str | None = None
+    route: str | None = None
+    still_open: Sequence[int] = ()
+    """Those of the events that have other obligations left."""
+
+    def record(self) -> dict[str, Any]:
+        """As it is written down."""
+        record: dict[str, Any] = {"settle": self.outcome}
+        if self.route is not None:
+            record |= {"module": self.module, "route": self.route}
+        record["events"] = list(self.sequences)
+        if self.still_open:
+            record["still_open"] = list(self.still_open)
+        return record
+
+
+@attrs.frozen
+class Admitted:
+    """An event that was published, and the number it was admitted under."""
+
+    sequence: int
+    event: Event
+    settled: frozenset[tuple[str, str]] = frozenset()
+    """The obligations (module, route) that had ended before a restart."""
+    recovered: bool = False
+    """Admitted by an earlier run, which may have tried to deliver it."""
+
+
+class EventBus(Protocol):
+    """
+    Takes events, hands them to one subscriber, and keeps each until it is settled.
+
+    Sequence numbers are the bus's, rising, and never given twice. Its promises are those of ``durability``.
+    """
+
+    @property
+    def durability(self) -> str:
+        """``durable``, ``reduced`` (a broker that is set to forget) or ``none``."""
+        ...
+
+    async def publish(self, events: Sequence[Event], *, notes: Sequence[Note] = ()) -> list[int]:
+        """
+        Admit events, and the notes that belong to them, all or none; the sequence of each, once they are durable.
+
+        Raises :class:`orgloop.errors.OrgLoopError` if they were not admitted.
+        """
+        ...
+
+    async def receive(self) -> list[Admitted]:
+        """
+        The events that were admitted since the last call, in order; waits until there are some.
+
+        The first to come are those that an earlier run has left unsettled. For one subscriber.
+        """
+        ...
+
+    def settle(self, settlements: Sequence[Settlement], *, notes: Sequence[Note] = ()) -> None:
+        """Note ends of obligations; durable with the next commit, and repeated by a delivery if that never comes."""
+        ...
+
+    async def flush(self) -> None:
+        """Wait until all that was settled and noted is durable."""
+        ...
+
+    async def read(self, sequences: Sequence[int]) -> list[Admitted]:
+        """Unsettled events, again; those that are settled, or cannot be read any more, are left out."""
+        ...
+
+    def note(self, kind: str, key: str) -> Any:
+        """The value that was last noted; None if there is none."""
+        ...
+
+    def status(self) -> Mapping[str, Any]:
+        """How the bus is, for people: at least ``state`` (``ok``, ``degraded`` or ``failed``) and ``durability``."""
+        ...
