@@ -151,6 +151,25 @@ class Lane:
         self.counts["admitted"] -= len(left)
         return left
 
+    def hand_on(self, heir: Lane) -> None:
+        """
+        Leave what waits here to another lane of the same route, ahead of what waits there, and share its counts.
+
+        What is under way stays, and what is too much, for as long as this lane is in a mailbox: they may end here.
+        """
+        waiting = self.queue.empty()
+        heir.queue.put_first(waiting)
+        self._tries.hand_on(heir._tries, waiting)
+        if self.ready is None:
+            heir._surplus.extend(self._surplus)
+            self._surplus.clear()
+            heir._too_many.unpark()
+        if heir.counts is not self.counts:
+            self.counts.update(heir.counts)
+            heir.counts = self.counts
+        if heir.in_flight and heir.ready is not None:
+            heir.ready(heir)
+
     async def work(self, actor: Actor) -> None:
         """Carry obligations to an actor until cancelled; what the actor raises ends this, and nothing is lost."""
         try:

@@ -65,6 +65,11 @@ class Queue:
         self._held = 0
         return left
 
+    def put_first(self, sequences: Sequence[int]) -> None:
+        """Put obligations to the front, in order, to be read when it is their turn."""
+        self._waiting.extendleft(reversed(sequences))
+        self._doorbell.unpark()
+
     def put_back(self, taken: Iterable[Admitted]) -> None:
         """Put what was taken, and has not ended, back to the front, in order."""
         for admitted in sorted(taken, key=lambda admitted: admitted.sequence, reverse=True):

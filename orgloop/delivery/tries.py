@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import attrs
@@ -94,6 +95,12 @@ class AllTries:
         """The obligation has ended."""
         if self._kept.pop(sequence, None) is not None:
             self._bus.settler.note(ATTEMPTS, self._key(sequence), None)
+
+    def hand_on(self, heir: AllTries, sequences: Iterable[int]) -> None:
+        """Leave what was tried of these to another lane of the same route."""
+        for sequence in sequences:
+            if (tries := self._kept.pop(sequence, None)) is not None:
+                heir._kept[sequence] = tries
 
     def _recall(self, sequence: int) -> Tries:
         """What an earlier run has noted; one attempt of it more may have got through without anybody knowing."""
