@@ -99,7 +99,8 @@ class Event:
     ``source`` is the id of the source that emitted it, ``provenance`` needs a ``platform`` and takes any other key,
     ``payload`` is any JSON value. ``id``, ``timestamp`` (when it was made into an event, ISO 8601, UTC) and
     ``trace_id`` (shared by all that follows from one event) are made here unless given. ``module`` is the module whose
-    source emitted it, and ``ancestors`` the ids of the events it follows from, oldest first; both are the runtime's.
+    source emitted it, ``ancestors`` are the ids of the events it follows from, oldest first, and ``only_for`` is the one
+    route (module, name) that a dead letter is replayed to; these three are the runtime's.
 
     Raises :class:`EventError` for what cannot be an event.
 
@@ -116,6 +117,7 @@ class Event:
     trace_id: str = attrs.field(factory=_new_trace_id)
     module: str | None = None
     ancestors: tuple[str, ...] = ()
+    only_for: tuple[str, str] | None = None
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be an event; the values inside payload are looked at by :func:`faults_of` only."""

@@ -23,7 +23,10 @@ from attrs.validators import ge, matches_re
 from orgloop.delivery import _files
 from orgloop.event import Event, encode
 
-REASONS = ("retries_exhausted", "rejected", "backpressure", "loop", "transform", "transform_halt", "expired")
+REASONS = (
+    *("retries_exhausted", "rejected", "backpressure", "loop"),
+    *("transform", "transform_halt", "expired", "route_removed"),
+)
 """Why an obligation is given up. Files may hold others, of later versions."""
 
 MAX_BYTES = 128 * 1024 * 1024

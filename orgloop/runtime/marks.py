@@ -45,7 +45,7 @@ class MarkStore:
 
     def of(self, admitted: Admitted, now_s: float) -> EventMarks:
         """The marks as one event may use them."""
-        return EventMarks(self, admitted.sequence, now_s)
+        return EventMarks(self, admitted.sequence, now_s, is_replayed=admitted.event.only_for is not None)
 
     def is_first(self, key: str, sequence: int, *, now_s: float, window_s: float) -> bool:
         """Whether this event is the first to show the key within the window; if so, it is remembered."""
@@ -84,7 +84,9 @@ class EventMarks:
     _store: MarkStore
     _sequence: int
     _now_s: float
+    is_replayed: bool = False
+    """Somebody wants it again, so that it has been seen is no reason to drop it."""
 
     def is_first(self, key: str, *, window_s: float) -> bool:
         """Whether no other event has shown this key within the window; if so, it is this event's from now on."""
-        return self._store.is_first(key, self._sequence, now_s=self._now_s, window_s=window_s)
+        return self.is_replayed or self._store.is_first(key, self._sequence, now_s=self._now_s, window_s=window_s)

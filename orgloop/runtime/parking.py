@@ -18,15 +18,32 @@ READ_AT_ONCE = 256
 Ended = frozenset[tuple[str, str]]
 
 
+@attrs.frozen
+class Parked:
+    """What has to be known of an event that waits, beyond its position."""
+
+    ended: Ended
+    """Its obligations (module, route) that have ended."""
+    recovered: bool
+    """Whether it may have been delivered before."""
+    is_for_it_alone: bool = False
+    """Whether no other module has a claim on it any more."""
+
+    @classmethod
+    def of(cls, admitted: Admitted, *, is_for_it_alone: bool) -> Parked:
+        """As it came from the bus."""
+        return cls(admitted.settled, admitted.recovered, is_for_it_alone)
+
+
 @attrs.define(eq=False)
 class Parking:
     """Positions by module, in order."""
 
-    _parked: defaultdict[str, dict[int, tuple[Ended, bool]]] = attrs.field(factory=lambda: defaultdict(dict))
+    _parked: defaultdict[str, dict[int, Parked]] = attrs.field(factory=lambda: defaultdict(dict))
 
-    def park(self, module: str, sequence: int, *, ended: Ended, recovered: bool) -> None:
+    def park(self, module: str, sequence: int, parked: Parked) -> None:
         """Keep the position of an event."""
-        self._parked[module][sequence] = (ended, recovered)
+        self._parked[module][sequence] = parked
 
     def count(self, module: str) -> int:
         """How many events wait for a module."""
@@ -38,13 +55,18 @@ class Parking:
 
     async def fetch(
         self, module: str, read: Callable[[Sequence[int]], Awaitable[list[Admitted]]]
-    ) -> AsyncIterator[Admitted]:
-        """Take the events of a module out, oldest first; one is out when it has been given."""
+    ) -> AsyncIterator[tuple[Admitted, str | None]]:
+        """
+        Take the events of a module out, oldest first; one is out when it has been given.
+
+        With each comes the module, if that has the only claim on it.
+        """
         parked = self._parked[module]
         while parked:
             wanted = sorted(parked)[:READ_AT_ONCE]
             found = {admitted.sequence: admitted for admitted in await read(wanted)}
             for sequence in wanted:
-                ended, recovered = parked.pop(sequence)
+                one = parked.pop(sequence)
                 if sequence in found:
-                    yield attrs.evolve(found[sequence], settled=ended, recovered=recovered)
+                    admitted = attrs.evolve(found[sequence], settled=one.ended, recovered=one.recovered)
+                    yield admitted, module if one.is_for_it_alone else None

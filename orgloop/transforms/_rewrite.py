@@ -11,7 +11,7 @@ from orgloop.errors import EventError
 from orgloop.event import Event, faults_of
 from orgloop.sdk import TransformFailed
 
-KEPT = ("id", "trace_id", "module", "ancestors")
+KEPT = ("id", "trace_id", "module", "ancestors", "only_for")
 """What a program may write, and what stays as it was all the same."""
 
 _FIELDS = [field.name for field in attrs.fields(Event)]

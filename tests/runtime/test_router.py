@@ -33,14 +33,14 @@ class Office:
     def _give_up(self, admitted: Admitted, reason: str) -> None:
         self.given_up.append((admitted.sequence, reason))
 
-    def load(self, module: str, **sources: str) -> None:
+    def load(self, module: str, *, exports: tuple[str, ...] = (), **sources: str) -> None:
         """Load a module with a route, by name, for each source."""
         routes = {}
         for name, source in sources.items():
             route = Route(module=module, name=name, source=source, events=["resource.changed"], actor="a")
             self.lanes[name] = Lane(LaneSpec(module=module, route=name, actor="a"), self.around)
             routes[route] = self.lanes[name]
-        self.router.table = self.router.table.with_module(module, routes)
+        self.router.table = self.router.table.with_module(module, routes, exports=exports)
         self.router.modules.add(module)
 
     async def route(self, *payloads: Any, module: str = "m", **fields: Any) -> None:
@@ -160,8 +160,8 @@ async def test_an_event_of_a_module_that_is_not_loaded_waits_for_it(autojump_clo
     assert office.router.parking.counts() == {"m": 2}
 
     office.load("m", one="github")
-    async for admitted in office.router.parking.fetch("m", office.around.read):
-        office.router.route(admitted)
+    async for admitted, owed_to in office.router.parking.fetch("m", office.around.read):
+        office.router.route(admitted, owed_to=owed_to)
     assert office.waiting() == {"one": 2}
     assert office.router.parking.counts() == {}
 
@@ -169,3 +169,65 @@ async def test_an_event_of_a_module_that_is_not_loaded_waits_for_it(autojump_clo
 def test_an_empty_table_has_no_routes() -> None:
     """That is what a runtime begins with."""
     assert Table().lanes == {}
+
+
+# -- between modules ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_module_may_listen_to_what_another_exports(autojump_clock: MockClock) -> None:
+    """Beside the other's own routes."""
+    office = Office()
+    office.load("n", exports=("github",), own="github")
+    office.load("m", other="n:github")
+    await office.route("x", module="n")
+
+    assert office.waiting() == {"own": 1, "other": 1}
+
+
+async def test_what_is_not_exported_is_not_heard(autojump_clock: MockClock) -> None:
+    """Listening is by leave only."""
+    office = Office()
+    office.load("n", exports=("linear",), own="github")
+    office.load("m", other="n:github")
+    await office.route("x", module="n")
+
+    assert office.waiting() == {"own": 1, "other": 0}
+
+
+async def test_what_one_module_is_still_owed_is_offered_to_it_alone(autojump_clock: MockClock) -> None:
+    """The others have had theirs, or have it now."""
+    office = Office()
+    office.load("n", exports=("github",), own="github")
+    office.load("m", other="n:github")
+    await office.around.bus.publish([event(module="n")])
+    (admitted,) = await office.around.bus.receive()
+    office.router.route(admitted, owed_to="m")
+
+    assert office.waiting() == {"own": 0, "other": 1}
+
+
+async def test_a_replayed_event_goes_to_its_one_route(autojump_clock: MockClock) -> None:
+    """Whatever others would want it, and whatever the route wants by now."""
+    office = Office()
+    office.load("m", one="github", two="linear")
+    await office.route("x", only_for=("m", "two"))
+
+    assert office.waiting() == {"one": 0, "two": 1}
+
+
+async def test_a_replayed_event_whose_route_is_gone_is_given_up(autojump_clock: MockClock) -> None:
+    """Somebody has asked for it, so it does not end in silence."""
+    office = Office()
+    office.load("m", one="github")
+    await office.route("x", only_for=("m", "two"))
+
+    assert office.given_up == [(1, "route_removed")]
+
+
+async def test_a_replayed_event_waits_for_the_module_of_its_route(autojump_clock: MockClock) -> None:
+    """Which may be another than its own."""
+    office = Office()
+    office.load("m", one="github")
+    await office.route("x", module="m", only_for=("n", "r"))
+
+    assert office.router.parking.counts() == {"n": 1}
