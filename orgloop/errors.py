@@ -5,12 +5,16 @@ Every error raised on purpose, split by whose fault it is.
     ├── EventError          the sender's: this is not an event            (also a ValueError)
     ├── ConfigError         the operator's file: all its faults at once
     ├── ModuleError         the caller's: a module is not there, is there already, or does not start
+    │   └── UnknownSource   no loaded module has a source of that name that can be told anything
     ├── PluginError         a plug-in's: it broke its contract
     ├── WalError            our log's
     │   ├── WalFailed       a write or a sync failed; that handle is never used again
     │   ├── WalDamaged      bytes that were acknowledged are not what was written
     │   └── WalVersion      written by a version that this one does not know; left untouched
+    ├── HomeError           the operator's: the home directory cannot be used as it is
+    │   └── HomeTaken       another daemon runs there
     ├── BusFull             nobody's: more is waiting than may
+    ├── Unavailable         nobody's: who was asked is not at work just now
     └── Closed              the caller's: the thing asked is over
 
 An expected end (a delivery that is rejected, a poll that fails) is a value, not one of these.
@@ -32,11 +36,34 @@ class EventError(OrgLoopError, ValueError):
 
 
 @attrs.frozen
+class Place:
+    """Where something stands in a file; line and column are counted from 1."""
+
+    file: str
+    line: int
+    column: int
+    width: int = attrs.field(default=1, eq=False)
+    """How many characters of the line are meant."""
+    source: str = attrs.field(default="", eq=False)
+    """The line itself, with what is secret taken out; empty if the file may not be shown."""
+
+    def __str__(self) -> str:
+        """As compilers write it, so that editors can jump to it."""
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@attrs.frozen
 class Fault:
     """One thing that is wrong with what the operator wrote: the keys and list positions that lead there, and what."""
 
     path: tuple[str | int, ...]
     text: str
+    code: str = attrs.field(default="OL1210", eq=False)
+    """Stable; ``orgloop.config.codes`` explains it."""
+    place: Place | None = attrs.field(default=None, eq=False)
+    """None: what is wrong was not read from a file."""
+    fix: str | None = attrs.field(default=None, eq=False)
+    """What to do about this one, where that can be told."""
 
 
 class ConfigError(OrgLoopError):
@@ -49,6 +76,10 @@ class ConfigError(OrgLoopError):
 
 class ModuleError(OrgLoopError):
     """A module that was named is not there, or is there already, or one of its children does not start."""
+
+
+class UnknownSource(ModuleError):
+    """No loaded module has a source of that name that takes requests."""
 
 
 class PluginError(OrgLoopError):
@@ -76,8 +107,24 @@ class WalVersion(WalError):
     """The log was written by a version that this one does not know; nothing has been changed."""
 
 
+class HomeError(OrgLoopError):
+    """The home directory cannot be used as it is; the message says what is in the way, and what to do about it."""
+
+
+class HomeTaken(HomeError):
+    """Another daemon runs on this home; nothing has been changed."""
+
+
 class BusFull(OrgLoopError):
     """Too many events are waiting to be settled; nothing was admitted, try again later."""
+
+
+class Unavailable(OrgLoopError):
+    """Who was asked is not at work just now; nothing was admitted, ask again in ``retry_after_s`` seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Closed(OrgLoopError):

@@ -2,7 +2,7 @@
 Small files in one directory, each whole or not there: the only place in which this room touches a disk.
 
 Every call blocks and raises ``OSError``. A name never leads out of its directory: files are opened relative to it, and
-no link is followed. Directories are made 0700, files 0600, whatever the umask.
+no link is followed. Directories are made 0700, files 0600 unless told otherwise, whatever the umask.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 _LEFT_OVER = re.compile(r"\..+\.[0-9a-f]{16}\.tmp", re.DOTALL)
 
 
-def write_atomic(directory: Path, name: str, content: bytes) -> None:
+def write_atomic(directory: Path, name: str, content: bytes, *, mode: int = 0o600) -> None:
     """Write a file, over one of that name; it is on the medium when this returns, and never there in part."""
     _make(directory)
     with _opened(directory) as at:
@@ -27,7 +27,7 @@ def write_atomic(directory: Path, name: str, content: bytes) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(temporary, flags, 0o600, dir_fd=at)
         try:
-            _fill(descriptor, content)
+            _fill(descriptor, content, mode)
             os.rename(temporary, name, src_dir_fd=at, dst_dir_fd=at)
         finally:
             with contextlib.suppress(OSError):  # after the rename it is not there
@@ -88,9 +88,9 @@ def _opened(directory: Path) -> Iterator[int]:
         os.close(at)
 
 
-def _fill(descriptor: int, content: bytes) -> None:
+def _fill(descriptor: int, content: bytes, mode: int) -> None:
     try:
-        os.fchmod(descriptor, 0o600)
+        os.fchmod(descriptor, mode)
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
