@@ -103,6 +103,7 @@ def test_a_room_has_one_place() -> None:
         ("connectors/orgloop_connectors/github.py", "import orgloop_supervisors", "orgloop.sdk only"),
         ("connectors/orgloop_connectors/github.py", "from . import linear", "never import each other"),
         ("connectors/orgloop_connectors/github.py", "from .linear import Linear", "never import each other"),
+        ("connectors/orgloop_connectors/_http.py", "from .linear import Linear", "never import each other"),
         # One owner, and purity.
         ("orgloop/runtime/module.py", "import ruamel.yaml", "ruamel belongs to config"),
         ("orgloop/daemon/__init__.py", "from quart_trio import QuartTrio", "quart_trio belongs to http"),
@@ -187,7 +188,8 @@ def test_what_is_allowed_passes(tmp_path: Path) -> None:
             "supervisors/orgloop_supervisors/_child.py": "import math\nfrom . import _spec",
             "supervisors/orgloop_supervisors/README.md": "",
             "connectors/orgloop_connectors/github/__init__.py": "import httpx2\nfrom .poll import poll",
-            "connectors/orgloop_connectors/github/poll.py": "from orgloop.sdk import Source",
+            "connectors/orgloop_connectors/github/poll.py": "from orgloop.sdk import Source\nfrom .._http import get",
+            "connectors/orgloop_connectors/_http.py": "from orgloop_connectors._verdict import outcome_of",
             "tests/helpers.py": "import orgloop, orgloop_connectors",
         },
     )

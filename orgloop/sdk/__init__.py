@@ -12,7 +12,9 @@ is expected to happen is returned as a value; whatever is raised is a crash, and
 from orgloop.errors import EventError, OrgLoopError
 from orgloop.event import (
     Event,
+    decode,
     dedupe_key,
+    encode,
     end_of_exit,
     faults_of,
     follow,
@@ -68,7 +70,9 @@ __all__ = [
     "Skipped",
     "Transform",
     "TransformFailed",
+    "decode",
     "dedupe_key",
+    "encode",
     "end_of_exit",
     "faults_of",
     "follow",
