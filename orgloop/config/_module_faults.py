@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from copy import deepcopy
 from itertools import islice
 from typing import Any
 
@@ -23,6 +22,9 @@ MAX_SHOWN = 10
 
 MAX_SUGGESTIONS = 20
 """For how many names a near one is looked for: with thousands of both, that takes minutes."""
+
+MAX_NAME_COMPARED = 200
+"""How much of a name is compared with others."""
 
 EVENT_FIELDS = ("provenance", "payload", "type", "source", "id", "timestamp", "trace_id", "module")
 """What a filter's path may begin with; ``orgloop.routing`` finds nothing else."""
@@ -45,9 +47,9 @@ def spelled_out(data: object, *, known: Collection[str]) -> object:
 
 
 def _without_nothing(value: object, known: Collection[str], depth: int) -> object:
-    if depth and isinstance(value, Mapping):
+    if depth and (type(value) is dict or isinstance(value, Mapping)):
         return {
-            key: deepcopy(member) if key in _OPAQUE else _without_nothing(member, known, depth - 1)
+            key: member if key in _OPAQUE else _without_nothing(member, known, depth - 1)
             for key, member in value.items()
             if member is not None or key not in known
         }
@@ -76,11 +78,11 @@ def faults_between(data: Mapping[Any, Any]) -> Iterator[Fault]:
             yield from look_up.missing(
                 "Transform", step.get("ref"), (*at, "transforms", place, "ref"), names["transforms"]
             )
-        yield from _filter_faults(_get(route, "when", "filter"), (*at, "when", "filter"))
+        yield from _filter_faults(look_up, _get(route, "when", "filter"), (*at, "when", "filter"))
     for number, transform in _members(data, "transforms"):
         type_ = transform.get("type")
         if type_ in ("script", "package") and type_ not in transform:
-            yield Fault(("transforms", number), f'a transform of type "{type_}" needs the key "{type_}"')
+            yield Fault(("transforms", number), f'a transform of type "{type_}" needs the key "{type_}"', "OL1309")
     exports = data.get("exports")
     for place, name in enumerate(exports if isinstance(exports, list) else ()):
         yield from look_up.missing("Source", name, ("exports", place), emitters)
@@ -130,7 +132,7 @@ def _repeated(data: Mapping[Any, Any], key: str, name: str) -> Iterator[Fault]:
         place, written = first.setdefault(value.lower() if name == "id" else value, (number, value))
         if place != number:
             like = "" if written == value else f" but for the case ({shown(written)})"
-            yield Fault((key, number, name), f"{shown(value)} is the {name} of {key}.{place} already{like}")
+            yield Fault((key, number, name), f"{shown(value)} is the {name} of {key}.{place} already{like}", "OL1301")
 
 
 def _strange_source(look_up: _LookUp, source: Any, path: Path, own_ids: Names | None, own: Any) -> Iterator[Fault]:
@@ -138,9 +140,12 @@ def _strange_source(look_up: _LookUp, source: Any, path: Path, own_ids: Names | 
     if not colon:
         yield from look_up.missing("Source", source, path, own_ids)
     elif not module or not id_ or ":" in id_:
-        yield Fault(path, f'{shown(source)} is not of the form "module:source"')
+        yield Fault(path, f'{shown(source)} is not of the form "module:source"', "OL1306")
     elif module == own:
         yield from look_up.missing("Source", id_, path, own_ids)
+
+
+_MISSING = {"Source": "OL1302", "Actor": "OL1303", "Transform": "OL1304"}
 
 
 class _LookUp:
@@ -151,13 +156,17 @@ class _LookUp:
 
     def missing(self, what: str, name: object, path: Path, known: Names | None) -> Iterator[Fault]:
         if isinstance(name, str) and name and known is not None and name not in known:
-            yield Fault(path, f"{what} {shown(name)} not found{self._advice(name, known)}")
+            yield Fault(path, f"{what} {shown(name)} not found{self._advice(name, known)}", _MISSING[what])
+
+    def near(self, name: str, known: Collection[str]) -> list[str]:
+        """The known name that may have been meant, so long as not too many have been asked for."""
+        self._suggestions_left -= 1
+        return difflib.get_close_matches(name[:MAX_NAME_COMPARED], known, n=1) if self._suggestions_left >= 0 else []
 
     def _advice(self, name: str, known: Names) -> str:
         if not known:
             return "; none is defined"
-        self._suggestions_left -= 1
-        near = difflib.get_close_matches(name, known, n=1) if self._suggestions_left >= 0 else []
+        near = self.near(name, known)
         if near:
             return f". Did you mean {shown(near[0])}?"
         more = ", …" if len(known) > MAX_SHOWN else ""
@@ -167,18 +176,18 @@ class _LookUp:
 # -- filters -----------------------------------------------------------------------------------------------------------
 
 
-def _filter_faults(filter_: Any, at: Path) -> Iterator[Fault]:
+def _filter_faults(look_up: _LookUp, filter_: Any, at: Path) -> Iterator[Fault]:
     for path, wanted in filter_.items() if isinstance(filter_, Mapping) else ():
         if not isinstance(path, str):
             continue
         field = path.partition(".")[0]
         if field not in EVENT_FIELDS:
-            near = difflib.get_close_matches(field, EVENT_FIELDS, n=1)
+            near = look_up.near(field, EVENT_FIELDS)
             advice = f'; did you mean "{near[0]}"?' if near else f"; it has: {', '.join(EVENT_FIELDS)}"
-            yield Fault((*at, path), f"no event has {shown(field)}{advice}")
+            yield Fault((*at, path), f"no event has {shown(field)}{advice}", "OL1307")
         if kind_of(wanted) == LIST:
             if not wanted:
-                yield Fault((*at, path), "an empty list never matches; name what is wanted")
+                yield Fault((*at, path), "an empty list never matches; name what is wanted", "OL1308")
             for place, member in enumerate(wanted):
                 yield from _never_matching(member, (*at, path, place))
         else:
@@ -188,6 +197,7 @@ def _filter_faults(filter_: Any, at: Path) -> Iterator[Fault]:
 def _never_matching(value: object, at: Path) -> Iterator[Fault]:
     kind = kind_of(value)
     if kind == MAPPING:
-        yield Fault(at, "a mapping never matches; write a path to each of its members")
+        yield Fault(at, "a mapping never matches; write a path to each of its members", "OL1308")
     elif kind in (LIST, None) or (isinstance(value, float) and math.isnan(value)):
-        yield Fault(at, f"must be {TEXT}, a number, true, false or null, got {shown(value)}, which never matches")
+        text = f"must be {TEXT}, a number, true, false or null, got {shown(value)}, which never matches"
+        yield Fault(at, text, "OL1308")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +19,10 @@ import attrs
 from cattrs import Converter
 from cattrs.cols import is_frozenset, is_mapping, is_sequence, list_structure_factory, mapping_structure_factory
 
+from orgloop.config._refused import Refused, Substituted, opened
 from orgloop.config._units import shown
+
+_UNPRINTABLE = re.compile("[\0\ud800-\udfff]")
 
 Hook = Callable[[Any, Any], Any]
 
@@ -36,6 +40,7 @@ def make_strict(converter: Converter) -> None:
     converter.register_structure_hook(bool, _switch)
     converter.register_structure_hook(int, _whole)
     converter.register_structure_hook(float, _number)
+    converter.register_structure_hook_func(lambda type_: type_ is Any, lambda value, _: opened(value))
     converter.register_structure_hook_factory(_is_literal, _of_literal)
     converter.register_structure_hook_factory(_is_list, _of_list)
     converter.register_structure_hook_factory(is_mapping, _of_mapping)
@@ -44,21 +49,34 @@ def make_strict(converter: Converter) -> None:
 
 def must_be(wanted: str, value: object, advice: str = "") -> ValueError:
     """The refusal of a value; ``advice`` is appended."""
-    return ValueError(f"must be {wanted}, got {shown(value)}{advice}")
+    return Refused("OL1201", f"must be {wanted}, got {shown(value)}{advice}")
 
 
 def kind_of(value: object) -> str | None:
     """Which kind a value is of, if it is one that YAML has and we take."""
-    kinds: list[tuple[str, Any]] = [
-        (NOTHING, type(None)),
-        (TEXT, str),
-        (SWITCH, bool),
-        (WHOLE, int),
-        (NUMBER, float),
-        (LIST, list | tuple),
-        (MAPPING, Mapping),
-    ]
-    return next((kind for kind, classes in kinds if isinstance(value, classes)), None)
+    kind = _EXACTLY.get(type(value))
+    return kind or next((kind for kind, classes in _KINDS if isinstance(value, classes)), None)
+
+
+_KINDS: tuple[tuple[str, Any], ...] = (
+    (NOTHING, type(None)),
+    (TEXT, str),
+    (SWITCH, bool),
+    (WHOLE, int),
+    (NUMBER, float),
+    (LIST, list | tuple),
+    (MAPPING, Mapping),
+)
+_EXACTLY: Mapping[type, str] = {
+    type(None): NOTHING,
+    str: TEXT,
+    bool: SWITCH,
+    int: WHOLE,
+    float: NUMBER,
+    list: LIST,
+    dict: MAPPING,
+}
+"""Of what a YAML file makes; ten thousand routes ask a hundred thousand times."""
 
 
 # -- text, numbers, switches -------------------------------------------------------------------------------------------
@@ -68,40 +86,59 @@ def _text(value: Any, _: Any) -> str:
     if not isinstance(value, str):
         quotable = kind_of(value) in {SWITCH, WHOLE, NUMBER}
         raise must_be(TEXT, value, f'; write "{shown(value)}", in quotes' if quotable else "")
-    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value):
+    if _UNPRINTABLE.search(value):
         raise must_be("text without NUL and lone surrogates", value)
-    return value
+    return str(value)
 
 
 def _switch(value: Any, _: Any) -> bool:
-    if not isinstance(value, bool):
+    typed = _typed(value)
+    if not isinstance(typed, bool):
         meant = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
-        likely = meant.get(value.lower()) if isinstance(value, str) else None
+        likely = meant.get(value.lower()) if type(value) is str else None
         raise must_be(SWITCH, value, f"; write {likely}, without quotes" if likely else "")
-    return value
+    return typed
 
 
 def _whole(value: Any, _: Any) -> int:
-    if kind_of(value) != WHOLE:
+    typed = _typed(value)
+    if kind_of(typed) != WHOLE:
         raise must_be(WHOLE, value, _unquoted(value))
-    if not -MAX_WHOLE <= value < MAX_WHOLE:
+    if not -MAX_WHOLE <= typed < MAX_WHOLE:
         raise must_be("a whole number of less than 64 bits", value)
-    return int(value)
+    return int(typed)
 
 
 def _number(value: Any, _: Any) -> float:
-    if kind_of(value) == WHOLE:
+    typed = _typed(value)
+    if kind_of(typed) == WHOLE:
         return float(_whole(value, int))
-    if not isinstance(value, float):
+    if not isinstance(typed, float):
         raise must_be(NUMBER, value, _unquoted(value))
-    if not math.isfinite(value):
+    if not math.isfinite(typed):
         raise must_be("a finite number", value)
-    return value
+    return typed
+
+
+def _typed(value: Any) -> Any:
+    """A variable holds text only, so what stands in it counts as a number or a switch where one is wanted."""
+    if not isinstance(value, Substituted):
+        return value
+    text = str(value)
+    if text in ("true", "false"):
+        return text == "true"
+    if re.fullmatch(r"-?[0-9]{1,18}", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"-?[0-9]{1,18}\.[0-9]{1,18}", text) else value
 
 
 def _unquoted(value: object) -> str:
-    is_number = isinstance(value, str) and len(value) < 20 and value.removeprefix("-").replace(".", "", 1).isdigit()
+    is_number = type(value) is str and len(value) < 20 and value.removeprefix("-").replace(".", "", 1).isdigit()
     return f"; write {value}, without quotes" if is_number else ""
+
+
+def _did_you_mean(near: list[str]) -> str:
+    return f'; did you mean "{near[0]}"?' if near else ""
 
 
 # -- choices, lists, mappings ------------------------------------------------------------------------------------------
@@ -120,7 +157,7 @@ def _of_literal(type_: Any) -> Hook:
             if choice == value and type(choice) is type(value):
                 return choice
         near = difflib.get_close_matches(shown(value).strip('"').lower(), words, n=1)
-        raise must_be(f"one of: {', '.join(words)}", value, f'; did you mean "{near[0]}"?' if near else "")
+        raise Refused("OL1208", str(must_be(f"one of: {', '.join(words)}", value, _did_you_mean(near))))
 
     return structure_literal
 
@@ -144,10 +181,13 @@ def _of_list(type_: Any, converter: Converter) -> Hook:
 
 def _of_mapping(type_: Any, converter: Converter) -> Hook:
     make: Hook = mapping_structure_factory(type_, converter)
+    is_opaque = get_args(type_)[1:] == (Any,)
 
     def structure_mapping(value: Any, _: Any) -> Any:
         if kind_of(value) != MAPPING:
             raise must_be(MAPPING, value)
+        if is_opaque and isinstance(value, dict) and all(type(key) is str for key in value):
+            return opened(value)  # what cattrs would make of it, sooner
         return make(value, type_)
 
     return structure_mapping
@@ -180,7 +220,8 @@ def _of_union(type_: Any, converter: Converter) -> Hook:
     wanted = [kind for kind in members if kind is not None and (kind != NOTHING or len(members) > 2)]
 
     def structure_union(value: Any, _: Any) -> Any:
-        kind = NUMBER if kind_of(value) == WHOLE and WHOLE not in members else kind_of(value)
+        typed = value if TEXT in members else _typed(value)
+        kind = NUMBER if kind_of(typed) == WHOLE and WHOLE not in members else kind_of(typed)
         if kind == NOTHING and kind in members:
             return None
         if len(wanted) == 1:

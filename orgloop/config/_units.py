@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import re
 
+from orgloop.config._refused import Refused, Substituted
+
 MAX_DURATION_S = 36_500 * 86_400.0
 """A hundred years: longer is a slip, and far longer is no number of seconds any more."""
 
@@ -46,10 +48,11 @@ def duration_s(value: object) -> float:
     """
     written = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if written is None:
-        raise ValueError(_refusal("duration", value, "<number><unit> (e.g., 5m, 30s, 1h, 7d)", _likely_duration(value)))
+        form = "<number><unit> (e.g., 5m, 30s, 1h, 7d)"
+        raise Refused("OL1205", _refusal("duration", value, form, _likely_duration(value)))
     seconds = int(written[1]) * _MS[written[2]] / 1000
     if seconds > MAX_DURATION_S:
-        raise ValueError(f"Invalid duration: {shown(value)} is more than a hundred years")
+        raise Refused("OL1205", f"Invalid duration: {shown(value)} is more than a hundred years")
     return seconds
 
 
@@ -62,10 +65,11 @@ def size_bytes(value: object) -> int:
     """
     written = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if written is None:
-        raise ValueError(_refusal("size", value, "<number><unit> (e.g., 512KB, 100MB, 1GB)", _likely_size(value)))
+        form = "<number><unit> (e.g., 512KB, 100MB, 1GB)"
+        raise Refused("OL1206", _refusal("size", value, form, _likely_size(value)))
     size = float(written[1]) * _BYTES[written[2].upper()]
     if size > MAX_BYTES:
-        raise ValueError(f"Invalid size: {shown(value)} is more than an exabyte")
+        raise Refused("OL1206", f"Invalid size: {shown(value)} is more than an exabyte")
     return int(size)
 
 
@@ -78,10 +82,12 @@ def rate_per_s(value: object) -> float:
     """
     written = _RATE.fullmatch(value) if isinstance(value, str) else None
     if written is None:
-        raise ValueError(_refusal("rate", value, "<number>/<s, m or h> (e.g., 100/s, 5/m, 1/h)", _likely_rate(value)))
+        form = "<number>/<s, m or h> (e.g., 100/s, 5/m, 1/h)"
+        raise Refused("OL1207", _refusal("rate", value, form, _likely_rate(value)))
     rate = float(written[1]) / _PERIODS_S[written[2]]
     if not 0 < rate <= MAX_PER_S:
-        raise ValueError(f"Invalid rate: {shown(value)} must be more than none, and at most {MAX_PER_S:.0f}/s")
+        text = f"Invalid rate: {shown(value)} must be more than none, and at most {MAX_PER_S:.0f}/s"
+        raise Refused("OL1207", text)
     return rate
 
 
@@ -89,6 +95,8 @@ def shown(value: object) -> str:
     """A value as the operator may have written it, on one line and not too long."""
     if value is None:
         return "nothing"
+    if isinstance(value, Substituted):
+        value = value.written
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list | tuple):
@@ -133,7 +141,7 @@ def _likely_rate(value: object) -> str | None:
 
 def _as_text(value: object) -> str:
     """What a guess may be made from: text, or a number that lacks its unit."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bool | Substituted) or not isinstance(value, str | int | float):
         return ""
     if isinstance(value, str):
         return value.strip().lower()[:60]

@@ -21,7 +21,9 @@ from attrs.validators import gt, optional
 
 from orgloop.config import _module_faults
 from orgloop.config._codec import refusal, structure
+from orgloop.config._refused import Refused
 from orgloop.config._units import shown
+from orgloop.config.prompt import PromptFile
 from orgloop.config.supervision import BackoffConfig, ShutdownConfig, SupervisionConfig, duration, over
 from orgloop.errors import ConfigError, Fault
 
@@ -39,17 +41,22 @@ MAX_NAME = 200
 def _id(_instance: object, _field: object, value: Any) -> None:
     if value is not None and not ID.fullmatch(value):
         form = 'letters, digits, ".", "_" and "-", at most 64 of them, the first a letter or digit'
-        raise ValueError(f"must be {form}, got {shown(value)}")
+        raise Refused("OL1209", f"must be {form}, got {shown(value)}")
 
 
 def _name(_instance: object, _field: object, value: Any) -> None:
     if not value.strip() or not value.isprintable() or len(value) > MAX_NAME:
-        raise ValueError(f"must be 1 to {MAX_NAME} characters on one line, got {shown(value)}")
+        raise Refused("OL1209", f"must be 1 to {MAX_NAME} characters on one line, got {shown(value)}")
+
+
+def _bus(_instance: object, _field: object, value: Any) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9+-]{0,31}(://\S{1,500})?", value):
+        raise Refused("OL1210", f'must be a name, or an address as in "nats://localhost:4222", got {shown(value)}')
 
 
 def _not_empty(_instance: object, _field: object, value: Any) -> None:
     if not value:
-        raise ValueError("must not be empty")
+        raise Refused("OL1210", "must not be empty")
 
 
 # -- what there is -----------------------------------------------------------------------------------------------------
@@ -108,6 +115,13 @@ class TransformConfig:
         """What makes it: ``script``, or the name of a package."""
         return self.package or "" if self.type == "package" else self.type
 
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What its plug-in is made of: ``config``, and for a script which one and for how long."""
+        if self.type != "script":
+            return self.config
+        return {**self.config, "script": self.script, "timeout_ms": self.timeout_ms}
+
 
 @attrs.frozen(kw_only=True)
 class LoggerConfig:
@@ -153,9 +167,10 @@ class Then:
 
 @attrs.frozen(kw_only=True)
 class With:
-    """What goes along."""
+    """What goes along; whoever reads it from files makes ``prompt_file`` absolute, and reads it."""
 
     prompt_file: str = attrs.field(validator=_not_empty)
+    prompt: PromptFile | None = attrs.field(default=None, metadata={"written": False})
 
 
 @attrs.frozen(kw_only=True)
@@ -202,6 +217,14 @@ class Metadata:
 
 
 @attrs.frozen(kw_only=True)
+class BootModule:
+    """A module to load along with this one: a package or a path, and the values of its parameters."""
+
+    package: str = attrs.field(validator=_not_empty)
+    params: Mapping[str, str | float | bool] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
 class ModuleConfig:
     """Everything of one module."""
 
@@ -216,6 +239,9 @@ class ModuleConfig:
     loggers: tuple[LoggerConfig, ...] = ()
     exports: tuple[str, ...] = ()
     """The sources that other modules may listen to."""
+    modules: tuple[BootModule, ...] = ()
+    bus: str | None = attrs.field(default=None, validator=optional(_bus))
+    """Which bus carries the events: ``file``, ``memory`` or an address (``nats://…``); None: the runtime's."""
     supervision: SupervisionConfig = attrs.field(factory=SupervisionConfig)
     """What the sources and actors say of theirs is laid over this, key by key."""
 
@@ -257,7 +283,8 @@ def _inherit(module: ModuleConfig, data: Mapping[str, Any]) -> tuple[ModuleConfi
             try:
                 yield structure(SupervisionConfig, over(ours, member.get("supervision", {})), where="")
             except ConfigError as exc:
-                faults.extend(Fault((key, number, "supervision", *fault.path), fault.text) for fault in exc.faults)
+                at = (key, number, "supervision")
+                faults.extend(attrs.evolve(fault, path=(*at, *fault.path)) for fault in exc.faults)
                 yield SupervisionConfig()
 
     sources = zip(module.sources, laidover("sources"), strict=True)
@@ -274,6 +301,7 @@ _KEYS = frozenset(
     for cls in (
         *(ModuleConfig, Metadata, Defaults, CheckpointConfig, SourceConfig, ActorConfig, PollConfig, RouteConfig, When),
         *(Then, With, TransformRef, TransformConfig, LoggerConfig, SupervisionConfig, BackoffConfig, ShutdownConfig),
+        BootModule,
     )
     for field in attrs.fields(cls)
 )

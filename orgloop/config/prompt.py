@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-MAX_PROMPT_BYTES = 1024 * 1024
+from orgloop.config._compose import compose
+from orgloop.config._files import MAX_FILE_BYTES, decoded, find, read_bytes
+
+MAX_PROMPT_BYTES = MAX_FILE_BYTES
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^---[ \t]*\r?(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 
@@ -23,6 +24,8 @@ class PromptFile:
     text: str
     file: str
     meta: dict[str, Any] | None = None
+    strange: str | None = None
+    """Why there is front matter and no ``meta``; None if there is nothing to say."""
 
 
 def read_prompt(file: str, *, bases: Iterable[Path]) -> PromptFile:
@@ -32,11 +35,8 @@ def read_prompt(file: str, *, bases: Iterable[Path]) -> PromptFile:
     Front matter that is a mapping becomes ``meta``; in every case it is taken out of the text. ValueError, with every
     place that was looked at, if there is no such file, or none that can be a prompt.
     """
-    candidates = list(dict.fromkeys((base / file).resolve() for base in bases))
-    for path in candidates:
-        if path.is_file():
-            return parse_prompt(_text_of(path), file=str(path))
-    raise ValueError(f"prompt file {file!r} was not found; looked for {', '.join(map(str, candidates))}")
+    path = find(file, [base.resolve() for base in bases])
+    return parse_prompt(decoded(read_bytes(path, limit_bytes=MAX_PROMPT_BYTES), path), file=str(path))
 
 
 def parse_prompt(text: str, *, file: str) -> PromptFile:
@@ -44,23 +44,10 @@ def parse_prompt(text: str, *, file: str) -> PromptFile:
     found = _FRONT_MATTER.match(text)
     if found is None:
         return PromptFile(text, file)
-    return PromptFile(text[found.end() :], file, _meta(found[1]))
-
-
-def _text_of(path: Path) -> str:
-    with path.open("rb") as file:
-        content = file.read(MAX_PROMPT_BYTES + 1)
-    if len(content) > MAX_PROMPT_BYTES:
-        raise ValueError(f"prompt file {path} is larger than {MAX_PROMPT_BYTES:,} bytes")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as exc:
-        raise ValueError(f"prompt file {path} is not UTF-8: {exc}") from exc
-
-
-def _meta(yaml: str) -> dict[str, Any] | None:
-    try:
-        meta = YAML(typ="safe", pure=True).load(yaml)
-    except (YAMLError, ValueError, RecursionError):
-        return None
-    return meta if isinstance(meta, dict) else None
+    meta, flaws = compose(found[1])
+    rest = text[found.end() :]
+    if flaws:
+        return PromptFile(rest, file, strange=f"line {flaws[0].span[0] + 2}: {flaws[0].text}")
+    if isinstance(meta, dict):
+        return PromptFile(rest, file, meta)
+    return PromptFile(rest, file, strange=None if meta is None else "it is not a mapping")

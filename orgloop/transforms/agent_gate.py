@@ -29,7 +29,7 @@ class AgentGateConfig:
     binary_path: str = "agent-ctl"
     adapter_filter: str | None = None
     active_statuses: Sequence[str] = ("running",)
-    timeout_s: float = attrs.field(default=5.0, metadata={"yaml": "timeout", "unit_s": 0.001})
+    timeout_s: float = attrs.field(default=5.0, metadata={"yaml": "timeout", "unit": "ms"})
 
 
 class AgentGate:

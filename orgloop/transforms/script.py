@@ -31,7 +31,7 @@ class ScriptConfig:
     """
 
     executable: str = attrs.field(metadata={"yaml": "script"})
-    timeout_s: float = attrs.field(default=30.0, metadata={"yaml": "timeout_ms", "unit_s": 0.001})
+    timeout_s: float = attrs.field(default=30.0, metadata={"yaml": "timeout_ms", "unit": "ms"})
     env: Mapping[str, str] = attrs.field(factory=dict)
     cwd: str | None = None
 

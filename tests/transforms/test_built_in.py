@@ -21,9 +21,9 @@ def test_a_transform_is_made_of_its_configuration() -> None:
 
 
 def test_every_field_that_is_called_otherwise_in_yaml_says_so() -> None:
-    """The table that a converter needs: key in YAML, and how many of ours one of its units is."""
+    """The table that a converter needs: key in YAML, and in which unit it is there."""
     table = {
-        (name, field.name): (field.metadata["yaml"], field.metadata.get("unit_s"))
+        (name, field.name): (field.metadata["yaml"], field.metadata.get("unit"))
         for name in ("script", "dedup", "enrich", "filter", "agent-gate")
         for field in attrs.fields(BUILT_IN[name].config)
         if "yaml" in field.metadata
@@ -31,9 +31,9 @@ def test_every_field_that_is_called_otherwise_in_yaml_says_so() -> None:
 
     assert table == {
         ("script", "executable"): ("script", None),
-        ("script", "timeout_s"): ("timeout_ms", 0.001),
+        ("script", "timeout_s"): ("timeout_ms", "ms"),
         ("dedup", "key"): ("key", None),
-        ("dedup", "window_s"): ("window", None),
-        ("filter", "jq_timeout_s"): ("jq_timeout", None),
-        ("agent-gate", "timeout_s"): ("timeout", 0.001),
+        ("dedup", "window_s"): ("window", "duration"),
+        ("filter", "jq_timeout_s"): ("jq_timeout", "duration"),
+        ("agent-gate", "timeout_s"): ("timeout", "ms"),
     }
