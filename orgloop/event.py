@@ -99,8 +99,8 @@ class Event:
     ``source`` is the id of the source that emitted it, ``provenance`` needs a ``platform`` and takes any other key,
     ``payload`` is any JSON value. ``id``, ``timestamp`` (when it was made into an event, ISO 8601, UTC) and
     ``trace_id`` (shared by all that follows from one event) are made here unless given. ``module`` is the module whose
-    source emitted it, ``ancestors`` are the ids of the events it follows from, oldest first, and ``only_for`` is the one
-    route (module, name) that a dead letter is replayed to; these three are the runtime's.
+    source emitted it, ``ancestors`` are the ids of the events it follows from, oldest first, and ``only_for`` is the
+    one route (module, name) that a dead letter is replayed to; these three are the runtime's.
 
     Raises :class:`EventError` for what cannot be an event.
 
@@ -141,6 +141,24 @@ def follow(event: Event, parent: Event) -> Event:
     return attrs.evolve(event, trace_id=parent.trace_id, ancestors=(*parent.ancestors, parent.id))
 
 
+def in_module(event: Event, module: str) -> Event:
+    """The event as one of this module; itself, if it is one. On the way of every event, so not by ``attrs.evolve``."""
+    if event.module == module:
+        return event
+    return Event(
+        event.source,
+        event.type,
+        event.provenance,
+        event.payload,
+        event.id,
+        event.timestamp,
+        event.trace_id,
+        module,
+        event.ancestors,
+        event.only_for,
+    )
+
+
 def faults_of(event: Event) -> list[str]:
     """
     Everything that is wrong with an event, as ``field: text``; empty if nothing is.
@@ -148,6 +166,14 @@ def faults_of(event: Event) -> list[str]:
     Beyond what the constructor checks: values that JSON does not know (NaN, sets, lone surrogates, …), nesting deeper
     than :data:`MAX_DEPTH`, and the lifecycle contract if the payload has a lifecycle.
     """
+    provenance, payload = event.provenance, event.payload
+    if (
+        _is_plain(payload, MAX_DEPTH)
+        and (payload.__class__ is not dict or "lifecycle" not in payload)
+        and _is_plain(provenance, MAX_DEPTH)
+        and provenance.get("platform").__class__ is str  # may have changed since the constructor looked at it
+    ):
+        return []
     faults = [*_envelope_faults(event)]
     for field in ("provenance", "payload"):
         value = getattr(event, field)
@@ -183,13 +209,18 @@ def _is_plain(value: Any, depth: int) -> bool:
         return plain
     if value is None or kind is bool:
         return True
+    if kind is float:
+        return math.isfinite(value)
     if kind is int:
         return bool(-_SMALL < value < _SMALL)
     if not depth:
         return False
     if kind is dict:
         for key, member in value.items():
-            if key.__class__ is not str or not key.isascii() or not _is_plain(member, depth - 1):
+            if key.__class__ is not str or not key.isascii():
+                return False
+            # Most members are text: asked here, without a call for each.
+            if not (member.isascii() if member.__class__ is str else _is_plain(member, depth - 1)):
                 return False
         return True
     return kind is list and all(_is_plain(member, depth - 1) for member in value)

@@ -12,9 +12,13 @@ import trio
 from orgloop.bus._outlet import Outlet
 from orgloop.event import Event
 from orgloop.sdk import Admitted, Note, Settlement
+from orgloop.sdk.bus import looked_for
 
 RECOVERED_AT_ONCE = 256
 """How many events of an earlier run are read back at a time."""
+
+
+_NOTHING = frozenset[tuple[str, str]]()
 
 
 class Log(Protocol):
@@ -25,6 +29,7 @@ class Log(Protocol):
     async def flush(self) -> None: ...
     def unsettled(self) -> Iterator[tuple[int, frozenset[tuple[str, str]]]]: ...
     async def read(self, sequences: Sequence[int]) -> list[tuple[int, Event]]: ...
+    def sizes(self, sequences: Iterable[int]) -> list[int]: ...
     def note(self, kind: str, key: str) -> Any: ...
     def status(self) -> Any: ...
 
@@ -56,7 +61,7 @@ class FileBus:
         with trio.CancelScope(shield=True):
             sequences = await self._log.append(events, notes=notes)
         if sequences:
-            self._hand_on(list(map(Admitted, sequences, events)))
+            self._hand_on(self._admitted(sequences, events))
         return sequences
 
     def _hand_on(self, batch: list[Admitted]) -> None:
@@ -69,8 +74,10 @@ class FileBus:
     async def receive(self) -> list[Admitted]:
         """What an earlier run has left, then what was admitted since the last call."""
         while self._next_left < len(self._left):
-            sequences = self._left[self._next_left : self._next_left + RECOVERED_AT_ONCE]
-            found = await self.read(sequences)
+            wanted = self._left[self._next_left : self._next_left + RECOVERED_AT_ONCE]
+            found = await self.read(wanted)
+            # Only now, when nothing can fail any more: who is refused, or cancelled, asks again for the same.
+            sequences = looked_for(wanted, found)
             self._next_left += len(sequences)
             self._give_up_on(set(sequences) - {admitted.sequence for admitted in found})
             if found:
@@ -90,9 +97,14 @@ class FileBus:
 
     async def read(self, sequences: Sequence[int]) -> list[Admitted]:
         """Unsettled events, from the log."""
+        found = await self._log.read(sequences)
+        return self._admitted([sequence for sequence, _ in found], [event for _, event in found])
+
+    def _admitted(self, sequences: Sequence[int], events: Sequence[Event]) -> list[Admitted]:
+        began = self._began
         return [
-            Admitted(sequence, event, recovered=sequence < self._began)
-            for sequence, event in await self._log.read(sequences)
+            Admitted(sequence, event, _NOTHING, sequence < began, size_bytes)
+            for sequence, event, size_bytes in zip(sequences, events, self._log.sizes(sequences), strict=True)
         ]
 
     def note(self, kind: str, key: str) -> Any:
@@ -100,11 +112,15 @@ class FileBus:
         return self._log.note(kind, key)
 
     def status(self) -> Mapping[str, Any]:
-        """How the log is; ``unreadable`` counts events that were admitted and could not be read back."""
+        """
+        How the log is; ``unreadable`` counts events that were admitted and could not be read back, ``left`` those of an
+        earlier run that have not been handed on yet.
+        """
         status = attrs.asdict(self._log.status())
         if self._unreadable and status["state"] == "ok":
             status["state"] = "degraded"
-        return {**status, "durability": self.durability, "unreadable": self._unreadable}
+        left = len(self._left) - self._next_left
+        return {**status, "durability": self.durability, "unreadable": self._unreadable, "left": left}
 
     def _give_up_on(self, sequences: set[int]) -> None:
         """What cannot be read back is settled as that; its bytes have been put aside by recovery."""

@@ -27,15 +27,19 @@ from orgloop.delivery import pipeline, rate
 from orgloop.delivery.config import DeliveryConfig
 from orgloop.delivery.dead_letters import DeadLetter
 from orgloop.delivery.queue import Queue
+from orgloop.delivery.room import Room
 from orgloop.delivery.settler import Settler
 from orgloop.delivery.several import Several
 from orgloop.delivery.tries import AllTries, Tries
-from orgloop.errors import PluginError
+from orgloop.delivery.turn import YIELD_AFTER, Turn
+from orgloop.errors import OrgLoopError, PluginError
 from orgloop.event import Event, timestamp_of
 from orgloop.sdk import Actor, Admitted, Delivered, Delivery, Emit, Failed, Outcome, Prompt, Rejected, Skipped
 
-YIELD_AFTER = 64
-"""How many obligations are carried in one go to an actor that never waits."""
+_OUTCOMES = (Delivered, Rejected, Failed, Skipped)
+
+READ_AGAIN_S, READ_AGAIN_MAX_S = 0.5, 30.0
+"""How long to wait when the bus cannot be read; each time twice as long, up to the second."""
 
 BURY_AGAIN_S = 5.0
 """How long an obligation waits that cannot even be given up, because its dead letter cannot be written."""
@@ -65,12 +69,22 @@ class Surroundings(Protocol):
         """Where ends are noted."""
         ...
 
+    @property
+    def room(self) -> Room:
+        """What all lanes together may hold in memory."""
+        ...
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody hears what is told."""
+        ...
+
     def now_s(self) -> float:
         """Unix seconds."""
         ...
 
     async def read(self, sequences: Sequence[int]) -> list[Admitted]:
-        """Unsettled events from the bus."""
+        """As :meth:`orgloop.sdk.EventBus.read`; OrgLoopError if it cannot be said at present."""
         ...
 
     def note(self, kind: str, key: str) -> Any:
@@ -85,8 +99,8 @@ class Surroundings(Protocol):
         """What an actor may use to publish what follows from an event."""
         ...
 
-    def tell(self, phase: str, event: Event, **fields: Any) -> None:
-        """Notice something about an event."""
+    def tell(self, phase: str, event: Event | None, **fields: Any) -> None:
+        """Notice something, about an event if one is given."""
         ...
 
 
@@ -109,6 +123,8 @@ class Lane:
     _too_many: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
     _breaker_changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
     _until_none_is_left: trio.CancelScope | None = None
+    _transformed: dict[int, Event] = attrs.field(factory=dict)
+    """What the transforms have made of what a deadline has cut short, so that they are not asked again."""
     _key: str = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -116,10 +132,11 @@ class Lane:
         spec, delivery = self.spec, self.spec.delivery
         self.breaker = breakers.Breaker(delivery.circuit_breaker)
         self.queue = Queue(
-            self._around.read,
+            self._read,
             lambda sequence: self._end(sequence, "dead", "dead_letter(unreadable)"),
             math.inf if delivery.overflow == "block" else delivery.queue_depth,
             drop_oldest=delivery.overflow == "drop_oldest",
+            room=self._around.room,
         )
         per_s = delivery.max_rate_per_s
         self._bucket = None if per_s == math.inf else rate.full(per_s, trio.current_time())
@@ -148,6 +165,7 @@ class Lane:
         left = [*self._taken, *self._surplus, *self.queue.empty()]
         self._taken.clear()
         self._surplus.clear()
+        self._transformed.clear()
         self.counts["admitted"] -= len(left)
         return left
 
@@ -158,6 +176,7 @@ class Lane:
         What is under way stays, and what is too much, for as long as this lane is in a mailbox: they may end here.
         """
         waiting = self.queue.empty()
+        self._transformed.clear()
         heir.queue.put_first(waiting)
         self._tries.hand_on(heir._tries, waiting)
         if self.ready is None:
@@ -185,26 +204,45 @@ class Lane:
             self.queue.put_back(self._taken.values())
             self._taken.clear()
 
-    async def work_off(self, actor: Actor) -> None:
-        """Work, as :meth:`work` does, but only until nothing is left."""
+    async def work_off(self, actor: Actor, turn: Turn | None = None) -> None:
+        """
+        Work, as :meth:`work` does, but only until nothing is left.
+
+        With a turn, in its scope; when that is over, this ends, and there may be something left.
+        """
+        while turn is None and self.in_flight:
+            own = Turn()
+            with own.scope:
+                await self.work_off(actor, own)
+        if turn is None:
+            return
         if self.spec.delivery.concurrency == 1:
-            await self._work_off_alone(actor)
-        if self.in_flight:
+            await self._work_off_alone(actor, turn)
+        if self.in_flight and not turn.is_over:
+            turn.clear()
             with trio.CancelScope() as self._until_none_is_left:
                 await self.work(actor)
 
-    async def _work_off_alone(self, actor: Actor) -> None:
+    async def _work_off_alone(self, actor: Actor, turn: Turn) -> None:
         """Do without tasks of one's own for as long as nothing is too much: most lanes have one event at a time."""
+        queue, taken = self.queue, self._taken
         try:
-            carried = 0
-            while len(self.queue) and not self._surplus:
-                await self.carry(await self.take(), actor)
-                carried += 1
-                if carried % YIELD_AFTER == 0:
+            while len(queue) and not self._surplus and not turn.is_over:
+                admitted = queue.take_held()
+                if admitted is None:
+                    turn.clear()
+                    admitted = await queue.take_if_any()
+                    if admitted is None:
+                        break
+                taken[admitted.sequence] = admitted
+                await self.carry(admitted, actor, turn)
+                if turn.count():
+                    turn.clear()
                     await trio.lowlevel.checkpoint()
         finally:
-            self.queue.put_back(self._taken.values())
-            self._taken.clear()
+            if taken:
+                queue.put_back(taken.values())
+                taken.clear()
 
     async def _one_by_one(self, actor: Actor) -> None:
         while True:
@@ -220,65 +258,102 @@ class Lane:
 
     # -- one obligation ------------------------------------------------------------------------------------------------
 
-    async def carry(self, admitted: Admitted, actor: Actor) -> None:
-        """Do everything for one obligation until it ends."""
+    async def carry(self, admitted: Admitted, actor: Actor, turn: Turn | None = None) -> None:
+        """Do everything for one obligation until it ends; with a turn, its scope cuts the attempts short."""
         tries = self._tries.of(admitted)
         if not tries.given_up:
-            result = await pipeline.run(self.spec.steps, admitted, tell=self._tell)
+            result = await self._transform(admitted, turn) if self.spec.steps else admitted.event
             if isinstance(result, pipeline.Dropped):
                 self._end(admitted.sequence, "dropped", f"dropped({result.by})")
                 return
             if isinstance(result, pipeline.Broken):
                 reason = "transform_halt" if result.halt else "transform"
                 self._tries.give_up(admitted.sequence, tries, reason, result.error)
-            elif await self._try(admitted, result, tries, actor):
+            elif await self._try(admitted, result, tries, actor, turn):
                 return
+        if turn is not None:
+            turn.clear()
         await self._bury(admitted, tries.given_up, tries)
         self._end(admitted.sequence, "dead", f"dead_letter({tries.given_up})")
 
-    async def _try(self, admitted: Admitted, event: Event, tries: Tries, actor: Actor) -> bool:
+    async def _transform(self, admitted: Admitted, turn: Turn | None) -> Event | pipeline.Dropped | pipeline.Broken:
+        if self._transformed and admitted.sequence in self._transformed:
+            return self._transformed.pop(admitted.sequence)
+        tell = None if self._around.silent else self._tell
+        clear = None if turn is None else turn.clear
+        return await pipeline.run(self.spec.steps, admitted, tell=tell, before_waiting=clear)
+
+    async def _try(self, admitted: Admitted, event: Event, tries: Tries, actor: Actor, turn: Turn | None) -> bool:
         """Attempt until it ends; whether it did, or else is to be given up."""
         while not tries.given_up:
-            await self._wait_for_a_turn(tries)
-            outcome = await self._attempt(admitted, event, tries, actor)
-            if isinstance(outcome, Failed):
-                self._fail(admitted, event, tries, outcome)
-            elif isinstance(outcome, Rejected):
-                tries.failed += 1
-                self._tries.give_up(admitted.sequence, tries, "rejected", outcome.reason)
-                self._tell("deliver.failure", event, error=tries.last_error, result="rejected")
-            elif isinstance(outcome, Skipped):
-                self._tell("deliver.success", event, result=f"skipped: {outcome.reason}")
-                self._end(admitted.sequence, "dropped", "dropped(skipped)")
-                return True
-            else:
-                self._tell("deliver.success", event)
-                self._end(admitted.sequence, "delivered", "delivered")
+            if self._bucket is not None or self.breaker.state != "closed" or tries.due_s > -math.inf:
+                if turn is not None:
+                    turn.clear()
+                await self._wait_for_a_turn(tries)
+            outcome = await self._attempt(admitted, event, tries, actor, turn)
+            if self._is_ended_by(outcome, admitted, event, tries):
                 return True
         return False
 
-    async def _attempt(self, admitted: Admitted, event: Event, tries: Tries, actor: Actor) -> Outcome:
-        opening, timeout_s = self.breaker.openings, self.spec.delivery.timeout_s
+    def _is_ended_by(self, outcome: Outcome, admitted: Admitted, event: Event, tries: Tries) -> bool:
+        """Take note of what came of an attempt; whether the obligation has ended by that."""
+        if isinstance(outcome, Delivered):
+            if not self._around.silent:
+                self._tell("deliver.success", event)
+            self._end(admitted.sequence, "delivered", "delivered")
+            return True
+        if isinstance(outcome, Skipped):
+            self._tell("deliver.success", event, result=f"skipped: {outcome.reason}")
+            self._end(admitted.sequence, "dropped", "dropped(skipped)")
+            return True
+        if isinstance(outcome, Failed):
+            self._fail(admitted, event, tries, outcome)
+        else:
+            tries.failed += 1
+            self._tries.give_up(admitted.sequence, tries, "rejected", outcome.reason)
+            self._tell("deliver.failure", event, error=tries.last_error, result="rejected")
+        return False
+
+    async def _attempt(
+        self, admitted: Admitted, event: Event, tries: Tries, actor: Actor, turn: Turn | None
+    ) -> Outcome:
+        opening = self.breaker.openings
         outcome: Outcome | None = None
         try:
             delivery = self._delivery(admitted, event, tries)
-            self._tell("deliver.attempt", event)
-            with trio.move_on_after(timeout_s) as deadline:
+            if not self._around.silent:
+                self._tell("deliver.attempt", event)
+            if turn is not None:
+                turn.move(self.spec.delivery.timeout_s)
                 outcome = self._checked(await actor.deliver(delivery))
-            if outcome is None or deadline.cancelled_caught:
-                outcome = Failed(f"no answer within {timeout_s:g} s")
+            else:
+                outcome = await self._within_own_scope(actor, delivery)
             return outcome
         except BaseException as exc:
             # A crash of the actor is its supervisor's business; that it was tried is ours, or it would be for ever.
             crash = pipeline.crash_in(exc)
-            if crash is None:
-                self._tries.lose(admitted.sequence, tries)
-            else:
+            if crash is not None:
                 outcome = Failed(f"the actor crashed: {pipeline.words(crash)}")
                 self._fail(admitted, event, tries, outcome)
+            elif turn is not None and turn.has_expired:
+                # Nothing can be waited for under this scope; the obligation goes on from here under the next.
+                outcome = self._no_answer()
+                self._fail(admitted, event, tries, outcome)
+                self._transformed[admitted.sequence] = event
+            else:
+                self._tries.lose(admitted.sequence, tries)
             raise
         finally:
             self._tell_breaker(outcome, opening)
+
+    async def _within_own_scope(self, actor: Actor, delivery: Delivery) -> Outcome:
+        outcome: Outcome | None = None
+        with trio.move_on_after(self.spec.delivery.timeout_s) as deadline:
+            outcome = self._checked(await actor.deliver(delivery))
+        return self._no_answer() if outcome is None or deadline.cancelled_caught else outcome
+
+    def _no_answer(self) -> Failed:
+        return Failed(f"no answer within {self.spec.delivery.timeout_s:g} s")
 
     def _delivery(self, admitted: Admitted, event: Event, tries: Tries) -> Delivery:
         return Delivery(
@@ -291,11 +366,13 @@ class Lane:
         )
 
     def _checked(self, outcome: object) -> Outcome:
-        if isinstance(outcome, Delivered | Rejected | Failed | Skipped):
+        if isinstance(outcome, _OUTCOMES):
             return outcome
         raise PluginError(f"actor {self.spec.actor!r} returned {type(outcome).__name__}, which is no outcome")
 
     def _tell_breaker(self, outcome: Outcome | None, opening: int) -> None:
+        if outcome.__class__ is Delivered and self.breaker.state == "closed" and not self.breaker.failures:
+            return  # as it is, nearly always
         if outcome is None:
             self.breaker = breakers.abandoned(self.breaker, since=opening)
         elif isinstance(outcome, Failed):
@@ -363,22 +440,35 @@ class Lane:
             while not self._surplus:
                 await self._too_many.park()
             sequence = self._surplus[0]
-            found = await self._around.read([sequence])
+            found = await self._read([sequence])
             for admitted in found:
                 await self._bury(admitted, "backpressure", self._tries.of(admitted))
             self._surplus.popleft()
             self._end(sequence, "dead", "dead_letter(backpressure)" if found else "dead_letter(unreadable)")
 
+    async def _read(self, sequences: Sequence[int]) -> list[Admitted]:
+        """Events from the bus, however long it takes until it can be read: that is nothing the actor has done."""
+        wait_s = READ_AGAIN_S
+        while True:
+            try:
+                return await self._around.read(sequences)
+            except OrgLoopError as exc:
+                self._tell("system.error", None, error=f"what waits cannot be read back: {exc}")
+                await trio.sleep(wait_s)
+                wait_s = min(2 * wait_s, READ_AGAIN_MAX_S)
+
     def _end(self, sequence: int, count: str, outcome: str) -> None:
         spec = self.spec
         self.counts[count] += 1
         self._taken.pop(sequence, None)
+        if self._transformed:
+            self._transformed.pop(sequence, None)
         self._tries.forget(sequence)
         self._around.settler.end(sequence, outcome, module=spec.module, route=spec.route)
         if self._until_none_is_left is not None and not self.in_flight:
             self._until_none_is_left.cancel("nothing is left")
 
-    def _tell(self, phase: str, event: Event, **fields: Any) -> None:
+    def _tell(self, phase: str, event: Event | None, **fields: Any) -> None:
         self._around.tell(
             phase, event, module=self.spec.module, route=self.spec.route, target=self.spec.actor, **fields
         )

@@ -34,6 +34,8 @@ class Step:
     context: Callable[[Admitted], Context]
     """What it is told, and may remember, for this event."""
     on_error: OnError = "dead_letter"
+    test: Callable[[Event], bool] | None = None
+    """Asked instead, if all that the transform does is to pass or drop, and the event is all it needs to know."""
 
 
 @attrs.frozen
@@ -52,16 +54,33 @@ class Broken:
     halt: bool
 
 
-async def run(steps: Sequence[Step], admitted: Admitted, *, tell: Tell) -> Event | Dropped | Broken:
-    """The event as the last transform leaves it, or how it ended before."""
+async def run(
+    steps: Sequence[Step],
+    admitted: Admitted,
+    *,
+    tell: Tell | None,
+    before_waiting: Callable[[], object] | None = None,
+) -> Event | Dropped | Broken:
+    """
+    The event as the last transform leaves it, or how it ended before.
+
+    ``tell`` may be None if nobody would hear it. ``before_waiting`` is called when a transform cannot answer at once.
+    """
     event = admitted.event
     for step in steps:
-        tell("transform.start", event, transform=step.name)
+        if tell is not None:
+            tell("transform.start", event, transform=step.name)
         try:
-            result: Any = step.transform.apply(event, step.context(admitted))
-            if result is not None and not isinstance(result, Event) and isawaitable(result):
-                result = await result
-            result = _checked(step, result)
+            if step.test is not None:
+                result: Any = event if step.test(event) else None
+            else:
+                result = step.transform.apply(event, step.context(admitted))
+            if result is not event and result is not None:
+                if not isinstance(result, Event) and isawaitable(result):
+                    if before_waiting is not None:
+                        before_waiting()
+                    result = await result
+                result = _checked(step, result)
         # Whatever it is that went wrong in there, SystemExit too, on_error is what the operator has said about it.
         except BaseException as exc:
             crash = crash_in(exc)
@@ -69,14 +88,17 @@ async def run(steps: Sequence[Step], admitted: Admitted, *, tell: Tell) -> Event
                 raise
             error = words(crash)
             end = _failed(step, error)
-            tell(_PHASES[step.on_error], event, transform=step.name, error=error)
+            if tell is not None:
+                tell(_PHASES[step.on_error], event, transform=step.name, error=error)
             if end is not None:
                 return end
             continue
         if result is None:
-            tell("transform.drop", event, transform=step.name)
+            if tell is not None:
+                tell("transform.drop", event, transform=step.name)
             return Dropped(step.name)
-        tell("transform.pass", event, transform=step.name)
+        if tell is not None:
+            tell("transform.pass", event, transform=step.name)
         event = result
     return event
 

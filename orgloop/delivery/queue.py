@@ -1,5 +1,6 @@
 """
-What waits for its turn in a lane: events as long as they are few, then positions in the log, which cost 36 bytes each.
+What waits for its turn in a lane: events as long as there is room, and behind them positions in the log, which cost 44
+bytes each.
 
 Law: what was offered is taken in that order, or handed out by :meth:`Queue.offer` as too much, or told to be
 unreadable. Taking is for one task at a time; offering never waits.
@@ -9,19 +10,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import islice
 
 import attrs
 import trio
 
+from orgloop.delivery.room import Room
 from orgloop.sdk import Admitted
+from orgloop.sdk.bus import looked_for
 
-HELD = 256
-"""How many events a queue keeps in memory; of the rest it keeps positions, and reads them back."""
-
-READ_AT_ONCE = 64
-"""How many it reads back at a time; there is always room for as many."""
+READ_AT_ONCE = 256
+"""How many events a queue reads back at a time, if there is room for twice as many; one, if there is none."""
 
 Read = Callable[[Sequence[int]], Awaitable[list[Admitted]]]
+"""As :meth:`orgloop.sdk.EventBus.read`."""
 
 
 @attrs.define(eq=False)
@@ -35,81 +37,103 @@ class Queue:
     """How many may wait; ``inf``: any number."""
     drop_oldest: bool = True
     """Which one is too much: the oldest, or the one that comes."""
-    _waiting: deque[Admitted | int] = attrs.field(factory=deque)
-    _held: int = 0
+    _room: Room = attrs.field(factory=Room)
+    _held: deque[Admitted] = attrs.field(factory=deque)
+    _held_bytes: int = 0
+    _positions: deque[int] = attrs.field(factory=deque)
+    """All behind what is held."""
     _doorbell: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._held) + len(self._positions)
+
+    @property
+    def held(self) -> int:
+        """How many of them are events in memory."""
+        return len(self._held)
 
     def offer(self, admitted: Admitted) -> int | None:
         """Add an obligation at the end; the sequence of the one that is too much, if one is."""
-        surplus = None
-        if len(self._waiting) >= self.depth:
+        held, positions, room, surplus = self._held, self._positions, self._room, None
+        if len(held) + len(positions) >= self.depth:
             if not self.drop_oldest:
                 return admitted.sequence
-            oldest = self._pop()
-            surplus = oldest.sequence if isinstance(oldest, Admitted) else oldest
-        if self._held < HELD - READ_AT_ONCE:
-            self._held += 1
-            self._waiting.append(admitted)
+            surplus = self._pop().sequence if held else positions.popleft()
+        size_bytes = admitted.size_bytes
+        if positions or len(held) >= room.events or self._held_bytes + size_bytes > room.bytes:
+            positions.append(admitted.sequence)
         else:
-            self._waiting.append(admitted.sequence)
-        self._doorbell.unpark()
+            room.events -= 1
+            room.bytes -= size_bytes
+            self._held_bytes += size_bytes
+            held.append(admitted)
+        if self._doorbell:
+            self._doorbell.unpark()
         return surplus
 
     def empty(self) -> list[int]:
         """Take everything out at once; the sequences, in order."""
-        left = [waiting.sequence if isinstance(waiting, Admitted) else waiting for waiting in self._waiting]
-        self._waiting.clear()
-        self._held = 0
+        left = [self._pop().sequence for _ in range(len(self._held))]
+        left += self._positions
+        self._positions.clear()
         return left
 
     def put_first(self, sequences: Sequence[int]) -> None:
         """Put obligations to the front, in order, to be read when it is their turn."""
-        self._waiting.extendleft(reversed(sequences))
+        self._positions = deque([*sequences, *self.empty()])
         self._doorbell.unpark()
 
     def put_back(self, taken: Iterable[Admitted]) -> None:
-        """Put what was taken, and has not ended, back to the front, in order."""
+        """Put what was taken, and has not ended, back to the front, in order; for that there is always room."""
         for admitted in sorted(taken, key=lambda admitted: admitted.sequence, reverse=True):
-            self._held += 1
-            self._waiting.appendleft(admitted)
+            self._count(admitted)
+            self._held.appendleft(admitted)
         self._doorbell.unpark()
+
+    def take_held(self) -> Admitted | None:
+        """The first obligation, if it can be had without waiting."""
+        return self._pop() if self._held else None
 
     async def take(self) -> Admitted:
         """The first obligation, as soon as there is one; cancelled, nothing is taken."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        while True:
-            while not self._waiting:
-                await self._doorbell.park()
-            if isinstance(self._waiting[0], int):
-                await self._read_back()
-                continue
-            first = self._pop()
-            assert isinstance(first, Admitted)
-            return first
-
-    def _pop(self) -> Admitted | int:
-        first = self._waiting.popleft()
-        if isinstance(first, Admitted):
-            self._held -= 1
+        while (first := await self.take_if_any()) is None:
+            await self._doorbell.park()
         return first
 
+    async def take_if_any(self) -> Admitted | None:
+        """The first obligation, read back if need be; None if nothing waits that can be read."""
+        while not self._held:
+            if not self._positions:
+                return None
+            await self._read_back()
+        return self._pop()
+
+    def _pop(self) -> Admitted:
+        first, room = self._held.popleft(), self._room
+        size_bytes = first.size_bytes
+        room.events += 1
+        room.bytes += size_bytes
+        self._held_bytes -= size_bytes
+        return first
+
+    def _count(self, admitted: Admitted) -> None:
+        self._room.events -= 1
+        self._room.bytes -= admitted.size_bytes
+        self._held_bytes += admitted.size_bytes
+
     async def _read_back(self) -> None:
-        """Replace the positions at the front by their events."""
-        wanted: dict[int, Admitted | None] = {}
-        for waiting in self._waiting:
-            if not isinstance(waiting, int) or len(wanted) == READ_AT_ONCE:
-                break
-            wanted[waiting] = None
-        wanted.update((admitted.sequence, admitted) for admitted in await self._read(list(wanted)))
+        """Replace positions at the front by their events."""
+        count = min(READ_AT_ONCE, self._room.events // 2) if self._room.bytes > 0 else 1
+        wanted = list(islice(self._positions, max(1, count)))
+        given = await self._read(wanted)
+        found = {admitted.sequence: admitted for admitted in given}
+        answered = set(looked_for(wanted, given))
         # Meanwhile the oldest may have become too much: only what is still at the front is replaced.
-        present = []
-        while self._waiting and isinstance(self._waiting[0], int) and self._waiting[0] in wanted:
-            present.append(wanted[self._waiting[0]] or self._waiting[0])
-            self._waiting.popleft()
-        self.put_back(found for found in present if isinstance(found, Admitted))
-        for missing in present:
-            if isinstance(missing, int):
-                self._unreadable(missing)
+        while self._positions and self._positions[0] in answered:
+            sequence = self._positions.popleft()
+            if sequence in found:
+                self._count(found[sequence])
+                self._held.append(found[sequence])
+            else:
+                self._unreadable(sequence)

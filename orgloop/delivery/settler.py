@@ -8,7 +8,7 @@ Law: what closes an event is handed over behind everything that leaves it open, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import attrs
 import trio
@@ -27,11 +27,14 @@ class Settler:
     _settle: Settle
     open: int = 0
     """How many obligations of routes have not ended."""
+    rounds: int = 0
+    """How often something was handed over."""
     _left: dict[int, int] = attrs.field(factory=dict)
     """How many obligations an event has left, for those with more than one."""
     _still_open: _Ended = attrs.field(factory=dict)
     _closed: _Ended = attrs.field(factory=dict)
     _notes: list[Note] = attrs.field(factory=list)
+    _gathering: list[Callable[[], Iterable[Note]]] = attrs.field(factory=list)
     _doorbell: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
     _watchers: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
@@ -42,7 +45,8 @@ class Settler:
         An event that nothing is known of has one: whoever routes it owes it an end. That one becomes these.
         """
         self.open += obligations
-        self._set(sequence, self._left.get(sequence, 1) - 1 + obligations)
+        if obligations != 1:
+            self._set(sequence, self._left.get(sequence, 1) - 1 + obligations)
 
     def set_aside(self, sequence: int, obligations: int) -> None:
         """Let so many obligations of an event leave their lanes: they become the one of routing it again."""
@@ -57,7 +61,8 @@ class Settler:
 
     def end(self, sequence: int, outcome: str, *, module: str | None = None, route: str | None = None) -> None:
         """Note the end of one obligation."""
-        self.open -= route is not None
+        if route is not None:
+            self.open -= 1
         left = self._left.get(sequence, 1)
         if left > 1:
             self._left[sequence] = left - 1
@@ -65,20 +70,37 @@ class Settler:
         else:
             self._left.pop(sequence, None)
             ended = self._closed
-        ended.setdefault((module, route, outcome), []).append(sequence)
-        self._doorbell.unpark()
+        alike = ended.get((module, route, outcome))
+        if alike is None:
+            ended[module, route, outcome] = [sequence]
+        else:
+            alike.append(sequence)
+        self._wake()
 
     def note(self, kind: str, key: str, value: object) -> None:
         """Note a value together with the ends."""
         self._notes.append((kind, key, value))
-        self._doorbell.unpark()
+        self._wake()
+
+    def note_later(self, gather: Callable[[], Iterable[Note]]) -> None:
+        """Ask for notes when all that has ended until then is handed over; once for each call."""
+        self._gathering.append(gather)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._doorbell:
+            self._doorbell.unpark()
 
     def hand_over(self) -> None:
         """Give everything that was gathered to the bus."""
-        if self._is_empty():
+        if self.is_idle:
             return
+        self.rounds += 1
         still_open, self._still_open = self._still_open, {}
         closed, self._closed = self._closed, {}
+        gathering, self._gathering = self._gathering, []
+        for gather in gathering:
+            self._notes.extend(gather())
         notes, self._notes = self._notes, []
         settlements = [
             Settlement(outcome=outcome, sequences=sequences, module=module, route=route, still_open=sequences)
@@ -95,14 +117,16 @@ class Settler:
         """Wait until something has been handed over."""
         await self._watchers.park()
 
-    def _is_empty(self) -> bool:
-        return not (self._closed or self._still_open or self._notes)
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to hand over."""
+        return not (self._closed or self._still_open or self._notes or self._gathering)
 
     async def run(self) -> None:
         """Hand over whenever there is something, after all that run now have had their turn; until cancelled."""
         try:
             while True:
-                if self._is_empty():
+                if self.is_idle:
                     await self._doorbell.park()
                 await trio.lowlevel.checkpoint()
                 self.hand_over()

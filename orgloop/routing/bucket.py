@@ -52,6 +52,8 @@ class Group:
 
 
 def _key(paths: tuple[Path, ...], event: Event) -> Key:
+    if len(paths) == 1:
+        return (key_of(paths[0].find(event)),)
     return tuple([key_of(path.find(event)) for path in paths])
 
 

@@ -96,6 +96,8 @@ def render_config(config: Mapping[str, Any], event: Event) -> dict[str, Any]:
     >>> render_config({"session_key": "pr:{{payload.pr}}", "inbox": True}, event)
     {'session_key': 'pr:7', 'inbox': True}
     """
+    if not config:
+        return {}  # as most are
     return {
         key: render(value, event, missing=MISSING_IN.get(key, "")) if isinstance(value, Template) else value
         for key, value in compile_config(config).items()

@@ -69,6 +69,8 @@ class Place(Protocol):
 class MemoryPlace:
     """A place that is forgotten with the process: ``checkpoint: {store: memory}``."""
 
+    fingerprint: str = ""
+    """What the checkpoint belongs to: a source that has another begins where its configuration says."""
     checkpoint: str | None = None
 
     async def load(self) -> str | None:
@@ -132,6 +134,12 @@ class BusPlace:
 
     def _alarm(self, error: str) -> None:
         self.tell("system.error", module=self.module, source=self.source, error=error)
+
+
+def checkpoint_in(note: Callable[[str, str], Any], module: str, source: str) -> str | None:
+    """The checkpoint of a source by what a bus has noted, for people to see; None if nothing sound is there."""
+    noted = note(NOTE_KIND, note_key(module, source))
+    return str(noted["checkpoint"]) if _is_sound(noted) else None
 
 
 def _is_sound(noted: object) -> bool:

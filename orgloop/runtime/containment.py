@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,17 +14,40 @@ from orgloop.errors import PluginError
 @contextmanager
 def contained(what: str) -> Iterator[None]:
     """
-    Turn ``SystemExit``, ``KeyboardInterrupt`` and their like, bare or in a group, into a :class:`PluginError`.
+    Turn what a plug-in must not raise, bare or in a group, into a :class:`PluginError`, which any supervisor survives.
 
-    Ordinary exceptions and cancellations pass as they are. Only the runtime's own signal handling ends the process.
+    That is ``SystemExit``, ``KeyboardInterrupt`` and their like; a cancellation that nobody has asked for, kept from
+    some scope of its own; and what raises when it is asked what it is, because Trio asks. Ordinary exceptions and
+    cancellations pass as they are. Only the runtime's own signal handling ends the process.
     """
     try:
         yield
     except BaseException as exc:
-        fatal = [leaf for leaf in _leaves(exc) if not isinstance(leaf, Exception | trio.Cancelled)]
+        fatal = [leaf for leaf in _leaves(exc) if not _may_pass(leaf)]
         if not fatal:
             raise
-        raise PluginError(f"{what} raised {fatal[0]!r}, which is not its to raise") from exc
+        raise PluginError(
+            f"{what} raised {_words(fatal[0]) or type(fatal[0]).__name__}, which is not its to raise"
+        ) from exc
+
+
+def _may_pass(raised: BaseException) -> bool:
+    if isinstance(raised, trio.Cancelled):
+        return _is_being_cancelled()
+    return isinstance(raised, Exception) and _words(raised) is not None
+
+
+def _is_being_cancelled() -> bool:
+    """Whether a scope around us is cancelled: only then may a cancellation go up, for somebody is there to take it."""
+    return trio.current_effective_deadline() == -math.inf
+
+
+def _words(raised: BaseException) -> str | None:
+    """What it says it is; None if it raises instead, and that may be anything too."""
+    try:
+        return repr(raised)
+    except BaseException:
+        return None
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -1,51 +1,59 @@
 """
-One module at work: its lanes and mailboxes, which outlive every crash, and the recipe of its supervision tree.
+One module, built: its lanes and mailboxes, which outlive every crash, and the recipe of its supervision tree.
 
-    <module>              rest_for_one: sources depend on actors, so they are restarted with them
-    ├── actors            one_for_one
-    │   └── <actor>       serves its mailbox
-    ├── loggers           one_for_one
-    └── sources           one_for_one
-        └── <source>      polls, publishes
+    <module>              rest_for_one: what stands below depends on what stands above
+    ├── transforms        those that hold something open
+    ├── actors            each serves its mailbox
+    ├── loggers
+    ├── checkpoints       copies the sources' places to files
+    └── sources           each polls, or is told, and publishes
 
-Building one touches nothing: it either gives a whole module, or every fault of it.
+Building one touches nothing: it either gives a whole module, or every fault of it. Built beside another of its name, it
+takes over from that every member and every route that is made of the same.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
-import trio
 
 from orgloop.config import structure
 from orgloop.config._codec import refusal
-from orgloop.config.module import ModuleConfig, RouteConfig, SourceConfig
+from orgloop.config.module import ActorConfig, LoggerConfig, ModuleConfig, RouteConfig, SourceConfig
+from orgloop.config.project import Project
 from orgloop.config.prompt import read_prompt
-from orgloop.config.supervision import SupervisionConfig
+from orgloop.config.supervision import BackoffConfig, SupervisionConfig
 from orgloop.delivery.config import DeliveryConfig
 from orgloop.delivery.lane import Lane, LaneSpec
 from orgloop.delivery.mailbox import Mailbox
 from orgloop.delivery.pipeline import Step
 from orgloop.errors import OrgLoopError
-from orgloop.event import Event
 from orgloop.routing import Route, compile_config, compile_path, render_config
-from orgloop.runtime import plugins
-from orgloop.runtime.checkpoints import BusPlace, fingerprint_of
-from orgloop.runtime.containment import contained
-from orgloop.runtime.marks import MarkStore
+from orgloop.runtime import members, pushed
+from orgloop.runtime.checkpoint_files import CheckpointFiles
+from orgloop.runtime.checkpoints import BusPlace, MemoryPlace, Place, fingerprint_of
+from orgloop.runtime.members import ActorMember, Group, Make, Member, SourceMember, child_of
 from orgloop.runtime.notices import LEVELS
-from orgloop.runtime.plugins import Faults, Given
+from orgloop.runtime.plugins import Faults, Given, Plugins
 from orgloop.runtime.scheduler import Scheduler
 from orgloop.runtime.services import LaneServices, Services
-from orgloop.runtime.sources import SourceSpec, Standing, Surroundings, serve_source
-from orgloop.sdk import Actor, Admitted, Context, Logger, Prompt, Transform
-from orgloop_supervisors import Backoff, ChildSpec, Restart, Shutdown, Strategy, SupervisorSpec
+from orgloop.runtime.sources import SourceSpec, Standing, Surroundings
+from orgloop.sdk import Admitted, Context, Prompt, Transform
+from orgloop.sdk import Place as PluginPlace
+from orgloop.transforms import Filter
+from orgloop_supervisors import ChildSpec, Strategy, SupervisorSpec
+
+M = TypeVar("M", bound=Member)
+
+AT_ONCE = SupervisionConfig(backoff=BackoffConfig(initial_s=0.0, maximum_s=0.0))
+"""For children of ours that nobody can configure: whatever the frame around them allows, they go with it."""
+
+CHECKPOINTS = Path(".orgloop") / "checkpoints"
+"""Where the copies of the checkpoints are, in the folder of a module that says nothing else."""
 
 
 @attrs.frozen(kw_only=True)
@@ -58,175 +66,228 @@ class Objects:
     loggers: Given = attrs.field(factory=dict)
 
 
+@attrs.frozen(eq=False, kw_only=True)
+class Wire:
+    """A route at work: what it wants, its lane, and whom that ends at."""
+
+    route: Route
+    lane: Lane
+    actor: ActorMember
+    made_of: object
+    """Equal for two wires that do the same."""
+    steps: tuple[Member, ...]
+    """Those of its transforms that hold something open."""
+
+
 @attrs.define(eq=False)
 class Module:
     """A module that has been built."""
 
     name: str
     config: ModuleConfig
-    tree: SupervisorSpec
-    routes: Mapping[Route, Lane]
-    mailboxes: Mapping[str, Mailbox]
-    standings: Mapping[str, Standing]
-    """The health of each source."""
-    loggers: Mapping[str, Logger]
+    wires: Mapping[str, Wire]
+    """By the name of the route."""
+    transforms: Group
+    actors: Group
+    loggers: Group
+    sources: Group
+    files: CheckpointFiles | None
+    """None: checkpoints have no copies."""
+    draining: set[Lane] = attrs.field(factory=set)
+    """Lanes of routes that were changed or removed, with what was under way in them."""
+    tree: SupervisorSpec = attrs.field(init=False)
 
-    @property
-    def in_flight(self) -> int:
-        """How many obligations have not ended."""
-        return sum(lane.in_flight for lane in self.routes.values())
-
-
-def build_module(
-    name: str,
-    config: ModuleConfig,
-    objects: Objects,
-    services: Services,
-    scheduler: Scheduler,
-    *,
-    where: str,
-    bases: tuple[Path, ...] = (Path(),),
-) -> Module:
-    """
-    Make a module of its configuration; nothing runs yet.
-
-    Raises :class:`orgloop.errors.ConfigError` with every fault.
-    """
-    builder = _Builder(name, config, objects, services, scheduler, Faults(where), bases)
-    module = builder.build()
-    if builder.faults.found:
-        raise refusal(builder.faults.found, where=where)
-    return module
-
-
-@attrs.define(eq=False)
-class _Builder:
-    name: str
-    config: ModuleConfig
-    objects: Objects
-    services: Services
-    scheduler: Scheduler
-    faults: Faults
-    bases: tuple[Path, ...]
-    """Where relative paths are looked for, first place first."""
-
-    def build(self) -> Module:
-        mailboxes = {actor.id: Mailbox() for actor in self.config.actors}
-        routes = {}
-        for index, route in enumerate(self.config.routes):
-            made = self._route(index, route)
-            if made is not None:
-                lane = routes[made[0]] = made[1]
-                mailboxes[route.then.actor].add(lane)
-        standings = {source.id: Standing() for source in self.config.sources}
-        loggers, tree = self._loggers(), SupervisorSpec(name=self.name)
-        try:
-            tree = self._tree([self._actors(mailboxes), self._listeners(loggers), self._sources(standings)])
-        except ValueError as exc:  # supervision that could never work, in the words of who would have to do it
-            self.faults.absorb(("supervision",), exc)
-        return Module(self.name, self.config, tree, routes, mailboxes, standings, loggers)
-
-    def _tree(self, trees: list[SupervisorSpec]) -> SupervisorSpec:
+    def __attrs_post_init__(self) -> None:
+        """Put the tree together; ValueError for one that could never work."""
         own = self.config.supervision
-        return SupervisorSpec(
+        copies: list[ChildSpec[Any]] = []
+        if self.files is not None:
+            copies.append(child_of("checkpoints", self.files.run, AT_ONCE))
+        for group in self.groups:
+            group.spec()  # refuses what is impossible now, and not when it is begun
+        self.tree = SupervisorSpec(
             name=self.name,
-            children=[tree.as_child() for tree in trees],
+            children=[self.transforms.child, self.actors.child, self.loggers.child, *copies, self.sources.child],
             strategy=Strategy.REST_FOR_ONE,
             intensity=own.intensity,
             period=own.period_s,
         )
 
-    # -- routes --------------------------------------------------------------------------------------------------------
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """All groups, in the order of their start."""
+        return (self.transforms, self.actors, self.loggers, self.sources)
 
-    def _route(self, index: int, config: RouteConfig) -> tuple[Route, Lane] | None:
-        at, when = ("routes", index), config.when
+    @property
+    def routes(self) -> dict[Route, Lane]:
+        """What the router needs to know, in the order of the configuration."""
+        return {wire.route: wire.lane for wire in self.wires.values()}
+
+    @property
+    def in_flight(self) -> int:
+        """How many obligations have not ended."""
+        return sum(wire.lane.in_flight for wire in self.wires.values()) + sum(lane.in_flight for lane in self.draining)
+
+    def members_of_sources(self) -> Mapping[str, SourceMember]:
+        """The sources, by their ids."""
+        return {member.id: member for member in self.sources.members.values() if isinstance(member, SourceMember)}
+
+
+@attrs.frozen(kw_only=True)
+class Origin:
+    """What a module is built from."""
+
+    name: str
+    config: ModuleConfig
+    objects: Objects = attrs.field(factory=Objects)
+    where: str = "module"
+    """What its faults begin with."""
+    directory: Path = attrs.field(factory=Path)
+    """Where relative paths begin."""
+    project: Project | None = None
+    """The files it was read from, if it was."""
+
+
+def build_module(
+    origin: Origin, services: Services, scheduler: Scheduler, plugins: Plugins, *, beside: Module | None = None
+) -> Module:
+    """
+    Make a module of its configuration; nothing runs yet.
+
+    What is made of the same as in ``beside`` is taken from there, which is not changed by that. Raises
+    :class:`orgloop.errors.ConfigError` with every fault.
+    """
+    builder = _Builder(origin, services, scheduler, plugins, beside, Faults(origin.where))
+    module = builder.build()
+    if builder.faults.found or module is None:
+        raise refusal(builder.faults.found, where=origin.where)
+    return module
+
+
+@attrs.define(eq=False)
+class _Builder:
+    origin: Origin
+    services: Services
+    scheduler: Scheduler
+    plugins: Plugins
+    beside: Module | None
+    faults: Faults
+    actors: dict[str, ActorMember] = attrs.field(factory=dict)
+
+    @property
+    def config(self) -> ModuleConfig:
+        return self.origin.config
+
+    def build(self) -> Module | None:
+        own = self.config.supervision
+        files = self._files()
+        actors = Group("actors", own, self._members("actors", self.config.actors, self._actor))
+        self.actors = {one.id: one for one in actors.members.values() if isinstance(one, ActorMember)}
+        wires = {}
+        for index, route in enumerate(self.config.routes):
+            made = self._wire(index, route)
+            if made is not None:
+                wires[route.name] = made
+        opened = {step.child.id: step for wire in wires.values() for step in wire.steps}
+        loggers = self._members("loggers", self.config.loggers, self._logger)
+        sources = self._members("sources", self.config.sources, partial(self._source, files=files))
         try:
-            route = Route(
-                module=self.name,
-                name=config.name,
-                source=when.source,
-                events=when.events,
-                filter=when.filter,
-                actor=config.then.actor,
+            return Module(
+                name=self.origin.name,
+                config=self.config,
+                wires=wires,
+                transforms=Group("transforms", own, opened),
+                actors=actors,
+                loggers=Group("loggers", SupervisionConfig(), loggers),
+                sources=Group("sources", own, sources),
+                files=files,
             )
-            delivery = structure(DeliveryConfig, config.then.delivery, where="")
-            spec = LaneSpec(
-                module=self.name,
-                route=config.name,
-                actor=config.then.actor,
-                steps=self._steps(index, config),
-                config=partial(render_config, compile_config(config.then.config)),
-                prompt=self._prompt(config),
-                order_key=_finder(delivery.order_by),
-                delivery=delivery,
-            )
-            return route, Lane(spec, LaneServices(self.name, self.services))
-        except (ValueError, OrgLoopError) as exc:
-            self.faults.absorb(at, exc)
+        except ValueError as exc:  # supervision that could never work, in the words of who would have to do it
+            self.faults.absorb(("supervision",), exc)
             return None
 
-    def _prompt(self, config: RouteConfig) -> Prompt | None:
-        if config.with_ is None:
-            return None
-        read = read_prompt(config.with_.prompt_file, bases=self.bases)
-        return Prompt(read.text, read.file, read.meta)
-
-    def _steps(self, index: int, config: RouteConfig) -> list[Step]:
-        known = {transform.name: transform for transform in self.config.transforms}
-        steps = []
-        for place, ref in enumerate(config.transforms):
-            definition = known[ref.ref]
+    def _members(self, kind: str, configs: Iterable[Any], make: Callable[[Any], Member]) -> dict[str, Member]:
+        members: dict[str, Member] = {}
+        for index, config in enumerate(configs):
             try:
-                made: Transform = plugins.transform(definition, self.objects.transforms, ref.config or {})
+                member = make(config)
             except (ValueError, OrgLoopError) as exc:
-                self.faults.absorb(("routes", index, "transforms", place), exc)
+                self.faults.absorb((kind, index), exc)
                 continue
-            context = _contexts(self.name, config, ref.ref, self.services)
-            on_error = ref.on_error or definition.on_error
-            steps.append(Step(name=ref.ref, transform=made, context=context, on_error=on_error))
-        return steps
+            members[member.child.id] = member
+        return members
 
-    # -- children ------------------------------------------------------------------------------------------------------
+    def _kept(self, group: str, member: M) -> M:
+        """The member as it runs already, if it is made of the same; else a new one, under an id that nobody has."""
+        before: dict[str, Member] = {} if self.beside is None else getattr(self.beside, group).members
+        for one in before.values():
+            if one.id == member.id and one.made_of == member.made_of and isinstance(one, type(member)):
+                return one
+        return _named(member, before)
 
-    def _actors(self, mailboxes: Mapping[str, Mailbox]) -> SupervisorSpec:
-        children = []
-        for index, actor in enumerate(self.config.actors):
-            try:
-                made = plugins.connector(actor, self.objects.actors, kind="actor")
-            except (ValueError, OrgLoopError) as exc:
-                self.faults.absorb(("actors", index), exc)
-                continue
-            run = partial(_serve_actor, actor.id, made, mailboxes[actor.id])
-            children.append(_child(actor.id, run, actor.supervision))
-        return _group("actors", children, self.config.supervision)
+    # -- actors and sources --------------------------------------------------------------------------------------------
 
-    def _sources(self, standings: Mapping[str, Standing]) -> SupervisorSpec:
-        children = []
-        for index, source in enumerate(self.config.sources):
-            try:
-                made = plugins.connector(source, self.objects.sources, kind="source")
-            except (ValueError, OrgLoopError) as exc:
-                self.faults.absorb(("sources", index), exc)
-                continue
-            if not hasattr(made, "poll"):
-                continue  # it is told, by whoever receives requests
-            run = partial(_serve_source, self._source_spec(source, made), standings[source.id], self._around(source))
-            children.append(_child(source.id, run, source.supervision))
-        return _group("sources", children, self.config.supervision)
-
-    def _source_spec(self, source: SourceConfig, made: Any) -> SourceSpec:
-        own_s = source.poll.interval_s if source.poll is not None else None
-        interval_s = own_s or self.config.defaults.poll_interval_s
-        return SourceSpec(module=self.name, id=source.id, make=lambda: made, interval_s=interval_s)
-
-    def _around(self, source: SourceConfig) -> Surroundings:
-        place = BusPlace(
-            module=self.name,
-            source=source.id,
-            fingerprint=fingerprint_of(source.connector, source.config),
-            note=self.services.bus.note,
-            tell=self.services.notices.tell,
+    def _actor(self, config: ActorConfig) -> Member:
+        made = self.plugins.actor(config, self.origin.objects.actors, self._place(config.id))
+        mailbox = Mailbox()
+        run = partial(members.serve_actor, config.id, made.make, mailbox)
+        return self._kept(
+            "actors",
+            ActorMember(
+                id=config.id,
+                made_of=(_working(config), made.made_of),
+                child=child_of(config.id, run, config.supervision),
+                mailbox=mailbox,
+            ),
         )
+
+    def _source(self, config: SourceConfig, *, files: CheckpointFiles | None) -> Member:
+        made = self.plugins.source(config, self.origin.objects.sources, self._place(config.id))
+        own_s = config.poll.interval_s if config.poll is not None else None
+        interval_s = own_s or self.config.defaults.poll_interval_s
+        is_told = hasattr(made.first, "receive")
+        polls = hasattr(made.first, "poll") and (own_s is not None or not is_told)
+        standing = Standing()
+        desk = self._desk(config, standing) if is_told else None
+        spec = SourceSpec(module=self.origin.name, id=config.id, make=made.make, interval_s=interval_s)
+        place = self._checkpoint_place(config, made.identity, files)
+        around = self._around(place)
+        run: Callable[..., Any]
+        if desk is None:
+            run = partial(members.serve_polled, spec, standing, around)
+        elif polls:
+            run = partial(members.serve_both, spec, desk, around)
+        else:
+            run = partial(members.serve_pushed, config.id, made.make, desk)
+        kept_in = (self.config.defaults.checkpoint, self.origin.directory) if polls else None
+        return self._kept(
+            "sources",
+            SourceMember(
+                id=config.id,
+                made_of=(_working(config), made.made_of, interval_s if polls else None, kept_in),
+                child=child_of(config.id, run, config.supervision),
+                connector=config.connector,
+                polls=polls,
+                interval_s=interval_s,
+                standing=standing,
+                desk=desk,
+                place=place,
+            ),
+        )
+
+    def _desk(self, config: SourceConfig, standing: Standing) -> pushed.Desk:
+        services = self.services
+        around = pushed.Surroundings(
+            module=self.origin.name,
+            source=config.id,
+            publish=services.publish,
+            noted=services.bus.note,
+            tell=services.notices.tell,
+            now_s=services.now_s,
+        )
+        return pushed.Desk(around, standing)
+
+    def _around(self, place: Place) -> Surroundings:
         return Surroundings(
             scheduler=self.scheduler,
             publish=self.services.publish,
@@ -235,94 +296,174 @@ class _Builder:
             now_s=self.services.now_s,
         )
 
-    def _loggers(self) -> dict[str, Logger]:
-        loggers = {}
-        for index, config in enumerate(self.config.loggers):
-            try:
-                loggers[config.name] = plugins.logger(config, self.objects.loggers)
-            except (ValueError, OrgLoopError) as exc:
-                self.faults.absorb(("loggers", index), exc)
-        return loggers
+    def _checkpoint_place(
+        self, source: SourceConfig, identity: Mapping[str, Any], files: CheckpointFiles | None
+    ) -> Place:
+        fingerprint = fingerprint_of(source.connector, identity)
+        if self.config.defaults.checkpoint.store == "memory":
+            before = None if self.beside is None else self.beside.members_of_sources().get(source.id)
+            if before is not None and isinstance(before.place, MemoryPlace) and before.place.fingerprint == fingerprint:
+                return before.place
+            return MemoryPlace(fingerprint)
+        return BusPlace(
+            module=self.origin.name,
+            source=source.id,
+            fingerprint=fingerprint,
+            note=self.services.bus.note,
+            tell=self.services.notices.tell,
+            files=files,
+        )
 
-    def _listeners(self, loggers: Mapping[str, Logger]) -> SupervisorSpec:
-        levels = {config.name: config.level or self.config.defaults.log_level for config in self.config.loggers}
-        children = []
-        for name, logger in loggers.items():
-            level = LEVELS[levels[name]]
-            run = partial(self.services.notices.serve_logger, f"{self.name}/{name}", logger, level=level)
-            children.append(_child(name, run, SupervisionConfig(), grace_s=10.0))
-        return _group("loggers", children, SupervisionConfig())
+    def _files(self) -> CheckpointFiles | None:
+        """Copies are for a runtime that outlives its process."""
+        checkpoint = self.config.defaults.checkpoint
+        if checkpoint.store == "memory" or self.services.home is None:
+            return None
+        directory = self.origin.directory / CHECKPOINTS
+        if checkpoint.dir:
+            directory = self.origin.directory / Path(checkpoint.dir).expanduser()
+        elif self.origin.project is None:  # values have no folder of their own
+            directory = self.services.home / "modules" / self.origin.name / "checkpoints"
+        if self.beside is not None and self.beside.files is not None and self.beside.files.directory == directory:
+            return self.beside.files
+        return CheckpointFiles(directory, self.services.notices.tell, now_s=self.services.now_s)
+
+    def _logger(self, config: LoggerConfig) -> Member:
+        made = self.plugins.logger(config, self.origin.objects.loggers, self._place(config.name))
+        level = config.level or self.config.defaults.log_level
+        serve = self.services.notices.serve_logger
+        run = partial(_serve_logger, serve, f"{self.origin.name}/{config.name}", made.make, level=LEVELS[level])
+        child = child_of(config.name, run, SupervisionConfig(), grace_s=10.0)
+        return self._kept("loggers", Member(id=config.name, made_of=(config, made.made_of, level), child=child))
+
+    # -- routes --------------------------------------------------------------------------------------------------------
+
+    def _wire(self, index: int, config: RouteConfig) -> Wire | None:
+        at = ("routes", index)
+        try:
+            prompt = self._prompt(config)
+            actor = self.actors.get(config.then.actor)
+            parts = [self._transform(at, place, ref, config) for place, ref in enumerate(config.transforms)]
+            delivery = structure(DeliveryConfig, config.then.delivery, where="")
+            made_of = (
+                attrs.evolve(config, description=None),
+                prompt,
+                None if actor is None else actor.mailbox,
+                tuple(None if part is None else part.made_of for part in parts),
+            )
+            before = self.beside.wires.get(config.name) if self.beside is not None else None
+            if before is not None and before.made_of == made_of:
+                return before
+            if actor is None or None in parts:
+                return None  # that has been told already
+            sound = [part for part in parts if part is not None]
+            return self._new_wire(config, actor, prompt, sound, delivery, made_of=made_of)
+        except (ValueError, OrgLoopError) as exc:
+            self.faults.absorb(at, exc)
+            return None
+
+    def _new_wire(
+        self,
+        config: RouteConfig,
+        actor: ActorMember,
+        prompt: Prompt | None,
+        parts: list[_Part],
+        delivery: DeliveryConfig,
+        *,
+        made_of: object,
+    ) -> Wire:
+        when = config.when
+        route = Route(
+            module=self.origin.name,
+            name=config.name,
+            source=when.source,
+            events=when.events,
+            filter=when.filter,
+            actor=config.then.actor,
+        )
+        steps, opened = self._steps(config, parts)
+        spec = LaneSpec(
+            module=self.origin.name,
+            route=config.name,
+            actor=config.then.actor,
+            steps=steps,
+            config=partial(render_config, compile_config(config.then.config)),
+            prompt=prompt,
+            order_key=None if delivery.order_by is None else compile_path(delivery.order_by).find,
+            delivery=delivery,
+        )
+        lane = Lane(spec, LaneServices(self.origin.name, self.services))
+        return Wire(route=route, lane=lane, actor=actor, made_of=made_of, steps=opened)
+
+    def _prompt(self, config: RouteConfig) -> Prompt | None:
+        if config.with_ is None:
+            return None
+        read = config.with_.prompt or read_prompt(config.with_.prompt_file, bases=(self.origin.directory,))
+        return Prompt(read.text, read.file, read.meta)
+
+    def _transform(self, at: tuple[str | int, ...], place: int, ref: Any, config: RouteConfig) -> _Part | None:
+        definition = next(one for one in self.config.transforms if one.name == ref.ref)
+        try:
+            made = self.plugins.transform(
+                definition, self.origin.objects.transforms, ref.config or {}, self._place(ref.ref)
+            )
+        except (ValueError, OrgLoopError) as exc:
+            self.faults.absorb((*at, "transforms", place), exc)
+            return None
+        on_error = ref.on_error or definition.on_error
+        id_ = f"{config.name}/{place + 1} {ref.ref}"
+        return _Part(ref.ref, id_, made.make, on_error, (definition, ref, made.made_of))
+
+    def _steps(self, config: RouteConfig, parts: list[_Part]) -> tuple[list[Step], tuple[Member, ...]]:
+        steps, opened = [], []
+        taken = {} if self.beside is None else self.beside.transforms.members
+        for part in parts:
+            transform: Transform = part.make()
+            context = _contexts(self.origin.name, config, part.name, self.services)
+            test = transform.test if isinstance(transform, Filter) else None
+            steps.append(Step(name=part.name, transform=transform, context=context, on_error=part.on_error, test=test))
+            if test is None and hasattr(transform, "__aenter__"):
+                run = partial(members.serve_transform, part.id, transform)
+                child = child_of(part.id, run, AT_ONCE)
+                opened.append(_named(Member(id=part.id, made_of=object(), child=child), taken))
+        return steps, tuple(opened)
+
+    def _place(self, id_: str) -> PluginPlace:
+        return PluginPlace(module=self.origin.name, id=id_, directory=self.origin.directory)
 
 
-async def _serve_actor(
-    id_: str, actor: Actor, mailbox: Mailbox, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    """One life of an actor: entered, if it holds something open, then at work until cancelled."""
-    with contained(f"actor {id_!r}"):
-        async with _entered(actor), _transforms_entered(mailbox):
-            task_status.started()
-            await mailbox.serve(actor)
+@attrs.frozen
+class _Part:
+    """A transform at its place in a route, to be made."""
+
+    name: str
+    id: str
+    make: Make
+    on_error: Any
+    made_of: object
 
 
-async def _serve_source(
-    spec: SourceSpec,
-    standing: Standing,
-    around: Surroundings,
-    *,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """One life of a polled source."""
-    with contained(f"source {spec.id!r}"):
-        await serve_source(spec, standing, around, task_status=task_status)
+def _named(member: M, taken: Mapping[str, Member]) -> M:
+    """The member under an id for its child that nobody has."""
+    id_, number = member.id, 1
+    while id_ in taken:
+        number += 1
+        id_ = f"{member.id}@{number}"
+    return attrs.evolve(member, child=attrs.evolve(member.child, id=id_))
 
 
-@asynccontextmanager
-async def _entered(plugin: Any) -> AsyncGenerator[None]:
-    if hasattr(plugin, "__aenter__"):
-        async with plugin:
-            yield
-    else:
-        yield
+def _working(config: SourceConfig | ActorConfig) -> SourceConfig | ActorConfig:
+    """A configuration without what is only for people."""
+    return attrs.evolve(config, description=None, labels={})
 
 
-@asynccontextmanager
-async def _transforms_entered(mailbox: Mailbox) -> AsyncGenerator[None]:
-    """The transforms of all lanes that hold something open, such as a worker process."""
-    async with AsyncExitStack() as stack:
-        for lane in mailbox.lanes.values():
-            for step in lane.spec.steps:
-                await stack.enter_async_context(_entered(step.transform))
-        yield
-
-
-def _child(
-    id_: str, run: Callable[..., Any], own: SupervisionConfig, *, grace_s: float | None = None
-) -> ChildSpec[Any]:
-    waits, ends = own.backoff, own.shutdown
-    return ChildSpec(
-        id=id_,
-        run=run,
-        notify=True,
-        restart=Restart(own.restart),
-        watchdog=math.inf if own.watchdog_s is None else own.watchdog_s,
-        shutdown=Shutdown(grace=ends.grace_s if grace_s is None else grace_s),
-        backoff=Backoff(
-            initial=waits.initial_s,
-            maximum=waits.maximum_s,
-            factor=waits.factor,
-            jitter=waits.jitter,
-            reset_after=waits.reset_after_s,
-        ),
-    )
-
-
-def _group(name: str, children: list[ChildSpec[Any]], own: SupervisionConfig) -> SupervisorSpec:
-    return SupervisorSpec(name=name, children=children, intensity=own.intensity, period=own.period_s)
+async def _serve_logger(serve: Callable[..., Any], name: str, make: Make, *, level: int, task_status: Any) -> None:
+    """One life of a logger."""
+    await serve(name, make(), level=level, task_status=task_status)
 
 
 def _contexts(module: str, route: RouteConfig, transform: str, services: Services) -> Callable[[Admitted], Context]:
-    marks = MarkStore(module, route.name, transform, services.bus.note, services.settler.note)
-    target = route.then.actor
+    target, marks = route.then.actor, services.marks_of(module, route.name, transform)
 
     def context(admitted: Admitted) -> Context:
         now_s = services.now_s()
@@ -330,7 +471,3 @@ def _contexts(module: str, route: RouteConfig, transform: str, services: Service
         return Context(module, route.name, event.source, target, event.type, now_s, marks.of(admitted, now_s))
 
     return context
-
-
-def _finder(order_by: str | None) -> Callable[[Event], object] | None:
-    return None if order_by is None else compile_path(order_by).find

@@ -56,7 +56,8 @@ class Notices:
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
-        self._silent = True
+        self.silent = True
+        """Whether nobody listens at all, so that there is no need to tell anything; to be read only."""
         self._told = 0
         self._failed_callbacks = 0
         self._calling_back = False
@@ -65,18 +66,13 @@ class Notices:
         self._of_all: tuple[Queue, ...] = ()
         self._of_module: dict[str, tuple[Queue, ...]] = {}
 
-    @property
-    def silent(self) -> bool:
-        """Whether nobody listens at all, so that there is no need to tell anything."""
-        return self._silent
-
     def tell(self, phase: str, event: Event | None = None, **fields: Any) -> None:
         """
         Say that something has happened, to an event if one is given; ``fields`` are those of the notice.
 
         Its ids, source, type and module are those of the event where they are not among the fields.
         """
-        if self._silent:
+        if self.silent:
             return
         severity = SEVERITY_OF.get(phase, INFO)
         module = fields.get("module", None if event is None else event.module)
@@ -131,11 +127,11 @@ class Notices:
         """
         subscription = _Subscription(callback)
         self._subscriptions += (subscription,)
-        self._silent = False
+        self.silent = False
 
         def unsubscribe() -> None:
             self._subscriptions = tuple(each for each in self._subscriptions if each is not subscription)
-            self._silent = not self._subscriptions and not self._queues
+            self.silent = not self._subscriptions and not self._queues
 
         return unsubscribe
 
@@ -174,7 +170,7 @@ class Notices:
             self._of_all += (queue,)
         else:
             self._of_module[queue.module] = (*self._of_module.get(queue.module, ()), queue)
-        self._silent = False
+        self.silent = False
 
     async def detach(self, name: str) -> None:
         """
@@ -230,7 +226,7 @@ class Notices:
             self._of_module[queue.module] = rest
         else:
             del self._of_module[queue.module]
-        self._silent = not self._subscriptions and not self._queues
+        self.silent = not self._subscriptions and not self._queues
 
     def _close(self, queue: Queue) -> None:
         queue.drop_rest()

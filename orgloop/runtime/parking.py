@@ -8,7 +8,7 @@ a restart, and nothing of what it is owed is lost or settled in its absence.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 import attrs
 
@@ -55,7 +55,7 @@ class Parking:
 
     async def fetch(
         self, module: str, read: Callable[[Sequence[int]], Awaitable[list[Admitted]]]
-    ) -> AsyncIterator[tuple[Admitted, str | None]]:
+    ) -> AsyncGenerator[tuple[Admitted, str | None]]:
         """
         Take the events of a module out, oldest first; one is out when it has been given.
 

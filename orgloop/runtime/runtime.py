@@ -2,7 +2,8 @@
 The composition root: builds the parts, hands each what it uses, and hosts modules.
 
     orgloop                       rest_for_one
-    ├── services                  rest_for_one: settler, scheduler, router
+    ├── loggers                   one_for_one: those that hear of everything, from the first moment to the last
+    ├── services                  rest_for_one: settler, scheduler, undertaker, router
     └── modules                   one_for_one, never gives up: a module can take down nobody but itself
         └── <module>              see module.py
 
@@ -11,11 +12,11 @@ State that must survive a crash of any of these (the bus, the lanes, the parking
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,77 +26,72 @@ import trio
 
 from orgloop.bus import FileBus, MemoryBus
 from orgloop.config.module import ModuleConfig, read_module
+from orgloop.config.plan import Plan
+from orgloop.config.project import Project
 from orgloop.delivery.dead_letters import Damaged, DeadLetter, DeadLetters, Which
 from orgloop.delivery.settler import Settler
-from orgloop.errors import Closed, EventError, ModuleError
-from orgloop.event import Event, faults_of, timestamp_of
-from orgloop.runtime.loops import Loops
-from orgloop.runtime.module import Module, Objects, build_module
+from orgloop.errors import Closed, EventError, ModuleError, UnknownSource
+from orgloop.event import Event, faults_of, in_module
+from orgloop.runtime.asking import Examined, Explained, explained
+from orgloop.runtime.checkpoints import checkpoint_in
+from orgloop.runtime.loops import NO_ROUTE, Loops
+from orgloop.runtime.module import Objects, Origin
+from orgloop.runtime.modules import DRAIN_S, Loaded, Modules
 from orgloop.runtime.notices import Notices
+from orgloop.runtime.progress import Progress
+from orgloop.runtime.projects import Projects
+from orgloop.runtime.pushed import Desk
 from orgloop.runtime.router import Router
 from orgloop.runtime.scheduler import Scheduler
 from orgloop.runtime.services import Graveyard, MemoryGraveyard, Services, at_once
-from orgloop.runtime.statistics import ModuleStatus, Statistics, counts_of
-from orgloop.sdk import EventBus, Notice
+from orgloop.runtime.statistics import ModuleStatus, SourceStatus, Statistics, counts_of
+from orgloop.sdk import INFO, EventBus, Logger, Notice, Request, Response
 from orgloop.wal import RealDisk, open_wal
-from orgloop_supervisors import (
-    Backoff,
-    ChildSpec,
-    ChildState,
-    Shutdown,
-    Strategy,
-    Supervisor,
-    SupervisorError,
-    SupervisorSpec,
-    open_supervisor,
-)
+from orgloop_supervisors import ChildSpec, Shutdown, Strategy, Supervisor, SupervisorSpec, open_supervisor
 from orgloop_supervisors import Event as TreeEvent
 
-MODULE_BACKOFF = Backoff(initial=1.0, maximum=300.0, jitter=0.2, reset_after=600.0)
-"""How a module that has given up is tried again."""
+Config = ModuleConfig | Mapping[str, Any] | Project | Path | str
+"""A module: as values, as a mapping, or as a project on disk."""
 
-DRAIN_S = 10.0
-"""How long an unload waits for what is under way, unless told otherwise."""
+LOGGER_S = 10.0
+"""How long a logger may take at the end for what still waits for it, and to close."""
 
+LOOK_AGAIN_S = 0.05
+"""How often a drain looks for itself."""
 
-@attrs.define(eq=False)
-class Loaded:
-    """A module in the registry."""
-
-    module: Module
-    loaded_at: str
-    state: str = "loading"
-    spec: ChildSpec[Supervisor] = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        """Its supervisor is a child of the modules'."""
-        self.spec = self.module.tree.as_child(backoff=MODULE_BACKOFF)
+REPLAYED_AT_ONCE = 100
+"""How many dead letters are read, and published again, in one go."""
 
 
 @asynccontextmanager
 async def open_runtime(
-    *, home: Path | str | None = None, bus: EventBus | None = None, now_s: Callable[[], float] = time.time
+    *,
+    home: Path | str | None = None,
+    bus: EventBus | None = None,
+    loggers: Mapping[str, Logger] | None = None,
+    log_level: int = INFO,
+    now_s: Callable[[], float] = time.time,
 ) -> AsyncGenerator[Runtime]:
     """
     Run a runtime around a block; leaving the block stops sources first, then actors, and commits what was settled.
 
     With a ``home`` events are durable and dead letters are files below it; without, both are in memory. A ``bus`` of
-    one's own takes the place of either. Modules are loaded into it afterwards; what an earlier run has left for them
-    waits until they are.
+    one's own takes the place of either. ``loggers`` hear of all modules what is at least as grave as ``log_level``.
+    Modules are loaded into it afterwards; what an earlier run has left for them waits until they are.
     """
     async with AsyncExitStack() as stack:
         directory = None if home is None else Path(home)
         chosen = bus or await _bus_of(stack, directory)
         notices = Notices(now_s)
         settler = Settler(lambda settlements, notes: chosen.settle(settlements, notes=notes))
-        graveyard: Graveyard = (
-            MemoryGraveyard() if directory is None else DeadLetters(directory / "data" / "dead-letters")
-        )
         in_thread = at_once if directory is None else trio.to_thread.run_sync
-        services = Services(chosen, settler, notices, graveyard, now_s, in_thread)
-        runtime = Runtime(services)
-        supervisor = await stack.enter_async_context(open_supervisor(runtime.tree_spec()))
-        runtime.supervisor = supervisor
+        graveyard: Graveyard = MemoryGraveyard()
+        if directory is not None:
+            graveyard = letters = DeadLetters(directory / "data" / "dead-letters")
+            await in_thread(letters.sweep)
+        services = Services(chosen, settler, notices, graveyard, now_s, in_thread, directory)
+        runtime = Runtime(services, loggers=loggers or {}, log_level=log_level)
+        runtime.root = await stack.enter_async_context(open_supervisor(runtime.tree_spec()))
         try:
             yield runtime
         finally:
@@ -111,17 +107,18 @@ async def _bus_of(stack: AsyncExitStack, home: Path | None) -> EventBus:
 class Runtime:
     """Modules at work, and what can be asked of them; :func:`open_runtime` makes one."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(
+        self, services: Services, *, loggers: Mapping[str, Logger] | None = None, log_level: int = INFO
+    ) -> None:
         self._services = services
+        self._loggers = dict(loggers or {})
+        self._log_level = log_level
         self._scheduler = Scheduler()
         self._loops = Loops(services)
-        self._router = Router(services.bus, services.settler, services.notices.tell, self._loops.put)
-        self._modules: dict[str, Loaded] = {}
-        self._serial = trio.Lock()
-        self._host: ChildSpec[Supervisor] = ChildSpec(
-            id="modules", run=self._host_modules, notify=True, start_timeout=math.inf, shutdown=Shutdown(grace=math.inf)
-        )
-        self.supervisor: Supervisor
+        self._router = Router(services.bus, services.settler, services.notices, self._loops.put)
+        self._modules = Modules(services, self._router, self._scheduler)
+        self._projects = Projects(self._modules, services.home, services.notices.tell)
+        self._progress = Progress(services, self._router, self._scheduler)
         self.is_open = True
 
     # -- the tree ------------------------------------------------------------------------------------------------------
@@ -141,28 +138,43 @@ class Runtime:
         return SupervisorSpec(
             name="orgloop",
             strategy=Strategy.REST_FOR_ONE,
-            children=[services.as_child(), self._host],
+            children=[*self._loggers_child(), services.as_child(), self._modules.child],
             on_event=self._on_event,
         )
 
-    async def _host_modules(self, *, task_status: trio.TaskStatus[Supervisor]) -> None:
-        """The modules' supervisor; begun again, it begins with all that are loaded."""
-        children = [loaded.spec for loaded in self._modules.values()]
-        await SupervisorSpec(name="modules", children=children, intensity=math.inf).run(task_status=task_status)
+    def _loggers_child(self) -> list[ChildSpec[Supervisor]]:
+        """None without loggers, so that a tree shows what there is."""
+        serve = partial(self._services.notices.serve_logger, level=self._log_level)
+        children: list[ChildSpec[None]] = [
+            ChildSpec(id=name, run=partial(serve, name, logger), notify=True, shutdown=Shutdown(grace=LOGGER_S))
+            for name, logger in self._loggers.items()
+        ]
+        return [SupervisorSpec(name="loggers", children=children).as_child()] if children else []
+
+    @property
+    def root(self) -> Supervisor:
+        """The supervisor of everything; more children may be started under it, such as faces."""
+        return self._modules.root
+
+    @root.setter
+    def root(self, supervisor: Supervisor) -> None:
+        self._modules.root = supervisor
 
     def _on_event(self, event: TreeEvent) -> None:
         """Note in the registry, and tell, what the tree says."""
         phases = {"crashed": "system.error", "gave_up": "module.error", "stuck": "system.error"}
         if event.kind in phases:
-            error = repr(event.error) if event.error is not None else event.stack or ""
+            error = f"{'/'.join(event.path)}: {event.stack or '' if event.error is None else _words(event.error)}"
             name = event.path[2] if len(event.path) > 2 and event.path[1] == "modules" else None
-            self._services.notices.tell(phases[event.kind], module=name, error=f"{'/'.join(event.path)}: {error}")
+            if name in self._modules.loaded:
+                self._modules.loaded[name].last_error = error
+            self._services.notices.tell(phases[event.kind], module=name, error=error)
 
     # -- modules -------------------------------------------------------------------------------------------------------
 
     async def load_module(
         self,
-        config: ModuleConfig | Mapping[str, Any],
+        config: Config,
         *,
         name: str | None = None,
         sources: Mapping[str, Any] | None = None,
@@ -170,47 +182,73 @@ class Runtime:
         transforms: Mapping[str, Any] | None = None,
         loggers: Mapping[str, Any] | None = None,
         base: Path | str = ".",
+        workspace: str = "default",
+        environ: Mapping[str, str] | None = None,
     ) -> str:
         """
         Load a module beside the others, with the objects that are given for its ids; its name.
 
+        ``config`` is a mapping, whose relative paths begin at ``base``; or a path to a project, which is read with
+        the variables of ``environ`` (those of this process, unless given) and with its overlay for ``workspace``.
         Raises :class:`ConfigError` with every fault, :class:`ModuleError` if there is a module of that name or one of
         its children does not start; then nothing has changed.
         """
-        where = name or "module"
-        values = config if isinstance(config, ModuleConfig) else read_module(config, where=where)
-        name = name or values.metadata.name or "default"
+        self._refuse_if_closed()
         objects = Objects(
             sources=sources or {}, actors=actors or {}, transforms=transforms or {}, loggers=loggers or {}
         )
-        async with self._serial:
-            self._refuse_if_closed()
-            if name in self._modules:
-                raise ModuleError(f"module {name!r} is loaded already; unload it first, or give this one another name")
-            module = build_module(
-                name, values, objects, self._services, self._scheduler, where=where, bases=(Path(base),)
-            )
-            await self._start(Loaded(module, timestamp_of(self._services.now_s())))
-        return name
+        if isinstance(config, str | Path):
+            config = await self._projects.read(Path(config), workspace=workspace, environ=environ)
+        if isinstance(config, Project):
+            loaded = await self._projects.load(config, objects, name=name)
+        else:
+            loaded = await self._modules.load(_origin(config, name, objects, Path(base)))
+        await self._projects.remember()
+        return loaded.module.name
 
-    async def _start(self, loaded: Loaded) -> None:
-        """Routes in, then the children; undone if they do not start."""
-        name, router = loaded.module.name, self._router
-        host = await self.supervisor.wait_running(self._host)
-        self._services.notices.tell("module.loading", module=name)
-        router.table = router.table.with_module(name, loaded.module.routes)
-        self._modules[name] = loaded
-        try:
-            await host.start_child(loaded.spec)
-        except SupervisorError as exc:
-            del self._modules[name]
-            router.table = router.table.without_module(name)
-            raise ModuleError(f"module {name!r} did not start: {exc.__cause__ or exc}") from exc
-        router.modules.add(name)
-        loaded.state = "active"
-        async for admitted in router.parking.fetch(name, self._services.bus.read):
-            router.route(admitted)
-        self._services.notices.tell("module.active", module=name, result=f'module "{name}" loaded')
+    async def reload_module(
+        self,
+        name: str,
+        config: Config | None = None,
+        *,
+        sources: Mapping[str, Any] | None = None,
+        actors: Mapping[str, Any] | None = None,
+        transforms: Mapping[str, Any] | None = None,
+        loggers: Mapping[str, Any] | None = None,
+        base: Path | str | None = None,
+        environ: Mapping[str, str] | None = None,
+        drain_s: float = DRAIN_S,
+    ) -> int:
+        """
+        Give a loaded module another configuration, or other objects; the number of its generation.
+
+        What is left out is as it was, but a project is read again from its files. Sources and actors that are made of
+        the same are left alone; what is under way in routes that change has ``drain_s`` to end, and what waits there
+        goes on by the new ones. A module that has given up is started again. Raises :class:`ConfigError` or
+        :class:`ModuleError`, and then it goes on as it was.
+        """
+        self._refuse_if_closed()
+        loaded = self._modules.find(name)
+        before = loaded.origin
+        had = before.objects
+        objects = Objects(
+            sources=had.sources if sources is None else sources,
+            actors=had.actors if actors is None else actors,
+            transforms=had.transforms if transforms is None else transforms,
+            loggers=had.loggers if loggers is None else loggers,
+        )
+        if config is None and before.project is not None:
+            config = before.project.file
+        if isinstance(config, str | Path):
+            workspace = "default" if before.project is None else before.project.workspace
+            config = await self._projects.read(Path(config), workspace=workspace, environ=environ)
+        if isinstance(config, Project):
+            loaded = await self._projects.reload(loaded, config, objects, drain_s=drain_s)
+            await self._projects.remember()
+            return loaded.generation
+        directory = before.directory if base is None else Path(base)
+        origin = _origin(before.config if config is None else config, name, objects, directory)
+        return (await self._modules.reload(origin, drain_s=drain_s)).generation
 
     async def unload_module(self, name: str, *, drain_s: float = DRAIN_S) -> int:
         """
@@ -218,63 +256,107 @@ class Runtime:
 
         What has not ended waits for the next module of that name; how many obligations that are.
         """
-        async with self._serial:
-            loaded = self._find(name)
-            loaded.state = "unloading"
-            self._services.notices.tell("module.unloading", module=name)
-            host = await self.supervisor.wait_running(self._host)
-            if _is_up(host, name):
-                with contextlib.suppress(SupervisorError):  # it has given up in this very moment
-                    await (await host.wait_running(loaded.spec)).terminate_child("sources")
-            with trio.move_on_after(drain_s):
-                while loaded.module.in_flight:
-                    await self._services.settler.wait_for_ends()
-            self._router.modules.discard(name)  # from here on, its events wait
-            await host.terminate_child(name)
-            await host.delete_child(name)
-            left = self._park(loaded.module)
-            self._router.table = self._router.table.without_module(name)
-            del self._modules[name]
-            self._services.notices.tell("module.removed", module=name)
-            return left
+        left = await self._modules.unload(name, drain_s=drain_s)
+        await self._projects.remember()
+        return left
 
-    def _park(self, module: Module) -> int:
-        """Leave what a module is still owed in the log, for the next of its name."""
-        owed: dict[int, set[tuple[str, str]]] = {}
-        routes = {(lane.spec.module, lane.spec.route) for lane in module.routes.values()}
-        for lane in module.routes.values():
-            for sequence in lane.leave():
-                owed.setdefault(sequence, set()).add((lane.spec.module, lane.spec.route))
-        for sequence, left in owed.items():
-            self._services.settler.set_aside(sequence, len(left))
-            self._router.parking.park(module.name, sequence, ended=frozenset(routes - left), recovered=True)
-        return sum(map(len, owed.values()))
+    async def restore(self, *, but: Collection[Path] = ()) -> None:
+        """
+        Load again the projects that were loaded when the last run on this home ended, but for those in ``but``.
 
-    def _is_up(self, name: str) -> bool:
-        hosts = [info.value for info in self.supervisor.which_children() if info.id == self._host.id]
-        return any(isinstance(host, Supervisor) and _is_up(host, name) for host in hosts)
+        What cannot be loaded is told as ``module.error``, and does not keep the others from it.
+        """
+        async with self._modules.restoring():
+            await self._projects.restore(but=but)
 
-    def _find(self, name: str) -> Loaded:
-        if name not in self._modules:
-            known = ", ".join(map(repr, self._modules)) or "none"
-            raise ModuleError(f"there is no module {name!r}; loaded are: {known}")
-        return self._modules[name]
+    def restoring(self) -> AbstractAsyncContextManager[None]:
+        """Load several modules that were loaded together before: none gets its events until all are there."""
+        return self._modules.restoring()
 
     def modules(self) -> tuple[ModuleStatus, ...]:
         """What is loaded, in order."""
-        return tuple(self._status(loaded) for loaded in self._modules.values())
+        return tuple(self._status(loaded) for loaded in self._modules.loaded.values())
 
     def _status(self, loaded: Loaded) -> ModuleStatus:
-        module = loaded.module
+        module, state = loaded.module, self._modules.state_of(loaded)
         return ModuleStatus(
             name=module.name,
-            state=loaded.state if loaded.state != "active" or self._is_up(module.name) else "failed",
+            state=state,
+            generation=loaded.generation,
+            digest=loaded.digest,
             loaded_at=loaded.loaded_at,
-            sources={id_: standing.health for id_, standing in module.standings.items()},
-            routes={lane.spec.route: counts_of(lane) for lane in module.routes.values()},
+            cause=loaded.last_error if state == "failed" else None,
+            directory=str(loaded.origin.directory),
+            sources={
+                id_: SourceStatus(
+                    connector=member.connector,
+                    kind="polling" if member.polls else "webhook",
+                    interval_s=member.interval_s if member.polls else None,
+                    health=member.standing.health,
+                )
+                for id_, member in module.members_of_sources().items()
+            },
+            actors={actor.id: actor.connector for actor in module.config.actors},
+            routes={name: counts_of(wire.lane, module.draining) for name, wire in module.wires.items()},
+            breakers={name: wire.lane.breaker.state for name, wire in module.wires.items()},
         )
 
+    def config_of(self, name: str) -> ModuleConfig:
+        """The configuration that a module runs with."""
+        return self._modules.find(name).origin.config
+
+    def project_of(self, name: str) -> Project | None:
+        """The files that a module was read from; None if it was not."""
+        return self._modules.find(name).origin.project
+
+    async def read_project(
+        self, path: Path | str, *, workspace: str = "default", environ: Mapping[str, str] | None = None
+    ) -> Project:
+        """A project as it would be loaded now; :class:`ConfigError` with every fault of every file."""
+        return await self._projects.read(Path(path), workspace=workspace, environ=environ)
+
+    async def examine(
+        self, path: Path | str, *, workspace: str = "default", environ: Mapping[str, str] | None = None
+    ) -> Examined:
+        """All there is to say of a project, every fault and warning; a variable that is not set is a warning."""
+        return await self._projects.examine(Path(path), workspace=workspace, environ=environ)
+
+    def plan(self, project: Project) -> Plan:
+        """What loading, or reloading, a project would change of what runs."""
+        return self._projects.plan(project)
+
     # -- events --------------------------------------------------------------------------------------------------------
+
+    async def receive(self, source: str, request: Request, *, module: str | None = None) -> Response:
+        """
+        Hand a request to a source that is told; its answer, once the events are durable.
+
+        ``module`` may be left out if only one has a source of that name. Raises :class:`UnknownSource`,
+        :class:`Unavailable` if the source is not at work just now, and whatever the bus refuses with.
+        """
+        self._refuse_if_closed()
+        return await self._desk(source, module).receive(request)
+
+    def _desk(self, source: str, module: str | None) -> Desk:
+        desks = {}
+        for name, loaded in self._modules.loaded.items():
+            member = loaded.module.members_of_sources().get(source) if module in (None, name) else None
+            if member is not None and member.desk is not None:
+                desks[name] = member.desk
+        if len(desks) > 1:
+            raise UnknownSource(f"modules {', '.join(desks)} have a source {source!r}: name one of them")
+        if not desks:
+            where = "" if module is None else f" in module {module!r}"
+            raise UnknownSource(f"there is no source {source!r}{where} that takes requests")
+        return next(iter(desks.values()))
+
+    def poll_now(self, source: str, *, module: str) -> bool:
+        """Have a source look for itself at once; whether there is one that polls."""
+        return self._scheduler.poll_now(f"{module}/{source}")
+
+    def checkpoint(self, source: str, *, module: str) -> str | None:
+        """Where a source goes on from, as the bus has noted it; None if it has not."""
+        return checkpoint_in(self._services.bus.note, module, source)
 
     async def inject(
         self, events: Event | Mapping[str, Any] | Sequence[Event | Mapping[str, Any]], *, module: str | None = None
@@ -286,21 +368,23 @@ class Runtime:
         ``source`` and ``type`` are needed. Raises :class:`EventError`, naming every fault, and then admits none.
         """
         self._refuse_if_closed()
-        name = module or self._only_module()
+        name = self._only_module() if module is None else self._modules.find(module).module.name
         batch = [_event_of(one, name) for one in ([events] if isinstance(events, Event | Mapping) else events)]
         return await self._services.publish(batch)
 
     def _only_module(self) -> str:
-        if len(self._modules) != 1:
-            known = ", ".join(map(repr, self._modules)) or "none"
+        names = list(self._modules.loaded)
+        if len(names) != 1:
+            known = ", ".join(map(repr, names)) or "none"
             raise ModuleError(f"say which module the event is for; loaded are: {known}")
-        return next(iter(self._modules))
+        return names[0]
 
     async def drain(self, *, timeout_s: float = math.inf) -> bool:
         """Wait until every admitted obligation of a loaded module has ended; whether that came in time."""
         with trio.move_on_after(timeout_s):
             while not self._is_drained():
-                await self._services.settler.wait_for_ends()
+                with trio.move_on_after(LOOK_AGAIN_S):  # what has no route, or no module, ends without a word
+                    await self._services.settler.wait_for_ends()
             await self._services.bus.flush()
             return True
         return False
@@ -311,16 +395,87 @@ class Runtime:
             await self._services.settler.wait_for_ends()
 
     def _is_drained(self) -> bool:
-        return self._router.received >= self._services.published and not self._services.settler.open
+        services = self._services
+        if services.settler.open or self._router.received < services.published:
+            return False
+        return not services.bus.status().get("left", 0)
 
-    def dead_letters(self, which: Which | None = None, *, limit: int = 100) -> tuple[DeadLetter | Damaged, ...]:
-        """What was given up, oldest first; reads files."""
-        return self._services.graveyard.list(which, limit=limit)
+    # -- dead letters --------------------------------------------------------------------------------------------------
+
+    def dead_letters(
+        self, which: Which | None = None, *, limit: int = 100, after: str | None = None
+    ) -> tuple[DeadLetter | Damaged, ...]:
+        """
+        What was given up, oldest first, beginning after the id ``after``.
+
+        Reads files, so that whoever must not wait calls it in a thread.
+        """
+        return self._services.graveyard.list(which, limit=limit, after=after)
+
+    async def count_dead_letters(self) -> int:
+        """How many there are, damaged ones included."""
+        return int(await self._services.in_thread(self._services.graveyard.count))
+
+    def dead_letter(self, id_: str) -> DeadLetter | Damaged | None:
+        """One of them; None if there is none of this id. Reads a file."""
+        return self._services.graveyard.get(id_)
+
+    async def replay(self, which: str | Which | None = None) -> int:
+        """
+        Have dead letters delivered again: one by its id, or all that are meant; how many.
+
+        Each goes to the one route that gave it up, as a new obligation with all its attempts; the dead letter goes when
+        that is durable. What is meant, but whose route is not there, stays. Raises :class:`ModuleError` for one that
+        is named by its id, and whose route is not there.
+        """
+        self._refuse_if_closed()
+        if isinstance(which, str):
+            letter = await self._services.in_thread(self._services.graveyard.get, which)
+            if not isinstance(letter, DeadLetter):
+                return 0
+            if not self._has_route(letter):
+                raise ModuleError(f"there is no route {letter.route!r} in module {letter.module!r} to replay it to")
+            await self._replay([letter])
+            return 1
+        return await self._replay_all(which)
+
+    async def _replay_all(self, which: Which | None) -> int:
+        replayed, after, first_new = 0, None, math.inf
+        while True:
+            page = partial(self._services.graveyard.list, which, limit=REPLAYED_AT_ONCE, after=after)
+            found = [one for one in await self._services.in_thread(page) if isinstance(one, DeadLetter)]
+            letters = [letter for letter in found if letter.sequence < first_new and self._has_route(letter)]
+            if letters:
+                first_new = min(first_new, *await self._replay(letters))  # what fails again is not for this time
+                replayed += len(letters)
+            if not found or found[-1].sequence >= first_new:
+                return replayed
+            after = found[-1].id
+
+    def _has_route(self, letter: DeadLetter) -> bool:
+        loaded = self._modules.loaded.get(letter.module)
+        return loaded is not None and (letter.route == NO_ROUTE or letter.route in loaded.module.wires)
+
+    async def _replay(self, letters: Sequence[DeadLetter]) -> list[int]:
+        sequences = await self._services.publish([_again(letter) for letter in letters])
+        for letter in letters:
+            await self._services.in_thread(self._services.graveyard.discard, letter.id)
+        return sequences
+
+    async def discard(self, id_: str) -> bool:
+        """Forget a dead letter for good; whether it was there."""
+        return bool(await self._services.in_thread(self._services.graveyard.discard, id_))
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
     def on(self, phase: str, callback: Callable[[Notice], object]) -> Callable[[], None]:
-        """Call back with every notice of a phase, or of a family of phases (``deliver.``); gives what ends that."""
+        """
+        Call back with every notice of a phase, of a family of phases (``deliver.``), or with all (``*``).
+
+        Gives what ends that.
+        """
+        if phase == "*":
+            return self._services.notices.subscribe(callback)
 
         def call(notice: Notice) -> None:
             if notice.phase == phase or (phase.endswith(".") and notice.phase.startswith(phase)):
@@ -328,9 +483,29 @@ class Runtime:
 
         return self._services.notices.subscribe(call)
 
+    def tell(self, phase: str, **fields: Any) -> None:
+        """Have all who listen hear what a face has to say; ``fields`` are those of :class:`orgloop.sdk.Notice`."""
+        self._services.notices.tell(phase, **fields)
+
+    def explain(self, event: Event | Mapping[str, Any], *, module: str | None = None) -> tuple[Explained, ...]:
+        """
+        Why each route that may hear of an event's module does, or does not, want the event; nothing is delivered.
+
+        ``event`` and ``module`` are as for :meth:`inject`; an event that names its module needs none.
+        """
+        named = event.module if isinstance(event, Event) else event.get("module")
+        name = module or named or self._only_module()
+        one = _event_of(event, self._modules.find(name).module.name)
+        wires = [wire for loaded in self._modules.loaded.values() for wire in loaded.module.wires.values()]
+        return tuple(explained((wire.route for wire in wires if wire.route.origin[0] == name), one))
+
+    def is_progressing(self) -> bool:
+        """Whether router, settler and scheduler have got on since this was last asked, or have nothing to do."""
+        return self._progress.look()
+
     def tree(self) -> str:
         """The supervision tree as it is."""
-        return self.supervisor.tree()
+        return self.root.tree()
 
     def statistics(self) -> Statistics:
         """A snapshot in which ``admitted = delivered + dropped + dead + in_flight`` holds for every route."""
@@ -341,6 +516,7 @@ class Runtime:
             loops=dict(self._router.looped),
             notices=self._services.notices.statistics(),
             bus=dict(self._services.bus.status()),
+            scheduler=self._scheduler.status(),
         )
 
     def _refuse_if_closed(self) -> None:
@@ -348,15 +524,34 @@ class Runtime:
             raise Closed("the runtime is closed")
 
 
-def _is_up(host: Supervisor, name: str) -> bool:
-    return any(info.id == name and info.state is ChildState.RUNNING for info in host.which_children())
+def _origin(config: ModuleConfig | Mapping[str, Any], name: str | None, objects: Objects, directory: Path) -> Origin:
+    where = name or "module"
+    values = config if isinstance(config, ModuleConfig) else read_module(config, where=where)
+    name = name or values.metadata.name or "default"
+    return Origin(name=name, config=values, objects=objects, where=where, directory=directory)
+
+
+def _words(error: BaseException) -> str:
+    """What has gone wrong, and what that came of in the first place."""
+    first: BaseException | None = error
+    came_of = error
+    while first is not None:
+        came_of, first = first, first.exceptions[0] if isinstance(first, BaseExceptionGroup) else first.__cause__
+    return repr(error) if came_of is error else f"{error!r}, because of {came_of!r}"
+
+
+def _again(letter: DeadLetter) -> Event:
+    """The event of a dead letter, for the one route that gave it up; one that ran in circles begins at zero."""
+    if letter.route == NO_ROUTE:
+        return attrs.evolve(letter.event, ancestors=())
+    return attrs.evolve(letter.event, only_for=(letter.module, letter.route))
 
 
 def _event_of(given: Event | Mapping[str, Any], module: str) -> Event:
     """An event of a module, from one or from its fields; EventError with every fault."""
     if not isinstance(given, Event):
         given = _event_from({"provenance": {"platform": "api"}, **given})
-    event = attrs.evolve(given, module=module)
+    event = in_module(given, module)
     faults = faults_of(event)
     if faults:
         raise EventError(f"not an event: {'; '.join(faults)}")

@@ -179,6 +179,11 @@ class Scheduler:
             ticket.retry_in(wait_s)
         return ticket is not None
 
+    @property
+    def looks_s(self) -> float:
+        """When it looks next, on Trio's clock."""
+        return self._looks_s
+
     def status(self) -> SchedulerStatus:
         """How it is."""
         return SchedulerStatus(len(self._tickets), self._polling, len(self._queue))

@@ -8,14 +8,17 @@ module and its id.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
 import trio
 
 from orgloop.delivery.dead_letters import Damaged, DeadLetter, Which
+from orgloop.delivery.room import Room
 from orgloop.delivery.settler import Settler
 from orgloop.event import Event, follow
+from orgloop.runtime.marks import MarkBook, MarkStore
 from orgloop.runtime.notices import Notices
 from orgloop.sdk import Admitted, Emit, EventBus, Note
 
@@ -29,6 +32,7 @@ class Graveyard(Protocol):
     ) -> tuple[DeadLetter | Damaged, ...]: ...
     def get(self, id_: str) -> DeadLetter | Damaged | None: ...
     def discard(self, id_: str) -> bool: ...
+    def count(self) -> int: ...
 
 
 @attrs.define
@@ -57,6 +61,10 @@ class MemoryGraveyard:
         """Forget one of them; whether it was there."""
         return self._letters.pop(id_, None) is not None
 
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._letters)
+
 
 async def at_once(work: Callable[..., Any], *args: Any) -> Any:
     """Call what does not block where it is called."""
@@ -76,8 +84,21 @@ class Services:
     """Unix seconds."""
     in_thread: Callable[..., Awaitable[Any]] = trio.to_thread.run_sync
     """How the blocking calls of the graveyard are made."""
+    home: Path | None = None
+    """Where what is to outlive the process is kept; None: nothing is."""
+    room: Room = attrs.field(factory=Room)
+    """What all lanes together may hold in memory."""
+    _marks: dict[str, MarkBook] = attrs.field(factory=dict)
+    """By module."""
     published: int = 0
     """How many events were admitted in this run."""
+
+    def marks_of(self, module: str, route: str, transform: str) -> MarkStore:
+        """What a transform of a route remembers; the same for all generations of the module that are there at once."""
+        book = self._marks.get(module)
+        if book is None:
+            book = self._marks[module] = MarkBook(module, self.bus.note, self.settler.note_later)
+        return book.store(route, transform)
 
     async def bury(self, letter: DeadLetter) -> None:
         """Make a dead letter durable; OSError if it cannot be."""
@@ -101,6 +122,16 @@ class LaneServices:
     def settler(self) -> Settler:
         """Where ends are noted."""
         return self._services.settler
+
+    @property
+    def room(self) -> Room:
+        """What all lanes together may hold in memory."""
+        return self._services.room
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody hears what is told."""
+        return self._services.notices.silent
 
     def now_s(self) -> float:
         """Unix seconds."""
@@ -127,8 +158,8 @@ class LaneServices:
 
         return emit
 
-    def tell(self, phase: str, event: Event, **fields: Any) -> None:
-        """Notice something about an event."""
+    def tell(self, phase: str, event: Event | None, **fields: Any) -> None:
+        """Notice something, about an event if one is given."""
         notices = self._services.notices
         if not notices.silent:
             notices.tell(phase, event, **fields)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import attrs
 
 from orgloop.delivery.lane import Lane
 from orgloop.runtime.notices import NoticeStatistics
+from orgloop.runtime.scheduler import SchedulerStatus
 from orgloop.runtime.source_health import SourceHealth
 
 
@@ -24,14 +25,36 @@ class RouteCounts:
 
 
 @attrs.frozen(kw_only=True)
+class SourceStatus:
+    """A source of a loaded module."""
+
+    connector: str
+    kind: str
+    """``polling``, or ``webhook`` if it is only told."""
+    interval_s: float | None
+    health: SourceHealth
+
+
+@attrs.frozen(kw_only=True)
 class ModuleStatus:
     """A loaded module; ``state`` is ``loading``, ``active``, ``unloading``, or ``failed``: to be tried again."""
 
     name: str
     state: str
+    generation: int
+    """Counts the configurations that were applied."""
+    digest: str
+    """A hash of the configuration."""
     loaded_at: str
-    sources: Mapping[str, SourceHealth]
+    cause: str | None
+    """What went wrong last, of one that has failed."""
+    directory: str
+    sources: Mapping[str, SourceStatus]
+    actors: Mapping[str, str]
+    """The connector of each."""
     routes: Mapping[str, RouteCounts]
+    breakers: Mapping[str, str]
+    """The circuit breaker of each route: ``closed``, ``open`` or ``half-open``."""
 
 
 @attrs.frozen(kw_only=True)
@@ -45,15 +68,16 @@ class Statistics:
     loops: Mapping[str, int]
     notices: NoticeStatistics
     bus: Mapping[str, Any]
+    scheduler: SchedulerStatus
 
 
-def counts_of(lane: Lane) -> RouteCounts:
-    """The counts of one route."""
+def counts_of(lane: Lane, draining: Collection[Lane] = ()) -> RouteCounts:
+    """The counts of one route; lanes that it had before, and that share its counts, may still have something."""
     counts = lane.counts
     return RouteCounts(
         admitted=counts["admitted"],
         delivered=counts["delivered"],
         dropped=counts["dropped"],
         dead=counts["dead"],
-        in_flight=lane.in_flight,
+        in_flight=lane.in_flight + sum(other.in_flight for other in draining if other.counts is counts),
     )

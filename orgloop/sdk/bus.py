@@ -51,6 +51,8 @@ class Admitted:
     """The obligations (module, route) that had ended before a restart."""
     recovered: bool = False
     """Admitted by an earlier run, which may have tried to deliver it."""
+    size_bytes: int = 0
+    """What it takes where the bus keeps it; 0 if that is memory, and nothing is saved by letting go of it."""
 
 
 class EventBus(Protocol):
@@ -90,7 +92,11 @@ class EventBus(Protocol):
         ...
 
     async def read(self, sequences: Sequence[int]) -> list[Admitted]:
-        """Unsettled events, again; those that are settled, or cannot be read any more, are left out."""
+        """
+        Unsettled events, again, in the order asked for; those that are settled, or cannot be read any more, are left
+        out. It may end early, so that they fit into memory: what comes behind the last one given is to be asked for
+        again. If none is given, there is none.
+        """
         ...
 
     def note(self, kind: str, key: str) -> Any:
@@ -100,3 +106,8 @@ class EventBus(Protocol):
     def status(self) -> Mapping[str, Any]:
         """How the bus is, for people: at least ``state`` (``ok``, ``degraded`` or ``failed``) and ``durability``."""
         ...
+
+
+def looked_for(wanted: Sequence[int], found: Sequence[Admitted]) -> Sequence[int]:
+    """Of what was asked for, all that a bus has answered for: what is missing among these is not there any more."""
+    return wanted[: wanted.index(found[-1].sequence) + 1] if found else wanted

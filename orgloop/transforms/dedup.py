@@ -64,10 +64,9 @@ class Dedup:
 
     def apply(self, event: Event, context: Context) -> Event | None:
         """The event, or None if there was one like it."""
-        values = [get(event, path) for path in self._paths]
-        values = [None if value is MISSING else value for value in values]
-        if not any(value is not None for value in values):
+        values = [None if (value := get(event, path)) is MISSING else value for path in self._paths]
+        if values.count(None) == len(values):
             self.counts["unkeyed"] += 1
             return event
-        key = hashlib.sha256(msgspec.json.encode(values, order="deterministic")).hexdigest()
+        key = hashlib.blake2b(msgspec.json.encode(values, order="deterministic"), digest_size=16).hexdigest()
         return event if context.marks.is_first(key, window_s=self._window_s) else None

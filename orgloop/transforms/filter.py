@@ -8,7 +8,7 @@ and ``apply`` has to be awaited: see docs/adr/0005-filters-that-cannot-hang.md.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -83,13 +83,21 @@ class Filter:
         """The event or None at once; with ``jq``, a coroutine of it."""
         if self._jq is not None:
             return self._judged(self._jq, event)
-        if any(test(get(event, path)) for path, test in self._exclude):
-            return None
-        if not all(test(get(event, path)) for path, test in self._match):
-            return None
-        if self._match_any is not None and not any(test(get(event, path)) for path, test in self._match_any):
-            return None
-        return event
+        return event if self._passes(event) else None
+
+    @property
+    def test(self) -> Callable[[Event], bool] | None:
+        """What says whether an event may pass, if that can be said at once, without a context; None with ``jq``."""
+        return self._passes if self._jq is None else None
+
+    def _passes(self, event: Event) -> bool:
+        for path, test in self._exclude:
+            if test(get(event, path)):
+                return False
+        for path, test in self._match:
+            if not test(get(event, path)):
+                return False
+        return self._match_any is None or any(test(get(event, path)) for path, test in self._match_any)
 
     async def _judged(self, jq: Jq, event: Event) -> Event | None:
         try:

@@ -27,7 +27,11 @@ from orgloop.wal.disk import Disk
 from orgloop.wal.findings import Damage
 from orgloop.wal.recovery import examine
 from orgloop.wal.repair import repair
+from orgloop.wal.segment import length_of
 from orgloop.wal.store import DEFAULT_LIMITS, Store, WalLimits
+
+READ_BYTES = 1024 * 1024
+"""How much is read back at a time, unless one event is larger than that."""
 
 
 @attrs.frozen(kw_only=True)
@@ -157,8 +161,28 @@ class Wal:
         """
         Read events back that have an obligation left; those that have none, or are damaged, are left out.
 
-        Raises :class:`WalFailed` if the disk refuses, which says nothing about the events.
+        At most :data:`READ_BYTES` of them: what comes behind the last that is given is to be asked for again. If none
+        is given, there is none. Raises :class:`WalFailed` if the disk refuses, which says nothing about the events.
         """
+        rest = iter(sequences)
+        while portion := self._portion(rest):
+            found = await self._read(portion)
+            if found:
+                return [(sequence, found[sequence]) for sequence in portion if sequence in found]
+        return []
+
+    def _portion(self, sequences: Iterator[int]) -> list[int]:
+        """The next of them, as many as may be read at once, or one that is larger than that."""
+        portion, left_bytes = [], READ_BYTES
+        for sequence in sequences:
+            portion.append(sequence)
+            place = self._store.places.get(sequence)
+            left_bytes -= 0 if place is None else length_of(place)
+            if left_bytes <= 0:
+                break
+        return portion
+
+    async def _read(self, sequences: Sequence[int]) -> dict[int, Event]:
         places, found = self._places_of(sequences), dict[int, Event]()
         while places:
             try:
@@ -168,7 +192,12 @@ class Wal:
             before, places = places, self._places_of([sequence for sequence in places if sequence not in found])
             for sequence in [sequence for sequence, place in places.items() if place == before[sequence]]:
                 self._store.lose(sequence, places.pop(sequence))  # the rest was moved meanwhile, by compaction
-        return [(sequence, found[sequence]) for sequence in sequences if sequence in found]
+        return found
+
+    def sizes(self, sequences: Iterable[int]) -> list[int]:
+        """Bytes of the lines of events, in order; 0 for those that have no obligation left."""
+        places = self._store.places
+        return [length_of(places.get(sequence, 0)) for sequence in sequences]
 
     def note(self, kind: str, key: str) -> Any:
         """The value that was last noted, as a copy; None if none is, or it was removed."""

@@ -25,6 +25,7 @@ from orgloop.wal.frame import MAX_LINE_BYTES, is_whole, line_of, members, salvag
 
 FORMAT = 1
 OFFSET_BITS, LENGTH_BITS = 40, 27
+_OFFSET_MASK, _LENGTH_MASK = (1 << OFFSET_BITS) - 1, (1 << LENGTH_BITS) - 1
 _CHUNK_BYTES = 1024 * 1024
 _NAME = re.compile(r"([0-9]{10})-([0-9a-f]{8})\.jsonl")
 
@@ -53,8 +54,13 @@ def pack(number: int, start: int, length: int) -> int:
 
 def unpack(place: int) -> tuple[int, int, int]:
     """Segment, offset and length of a place."""
-    number, start = divmod(place >> LENGTH_BITS, 1 << OFFSET_BITS)
-    return number, start, place & (1 << LENGTH_BITS) - 1
+    start = place >> LENGTH_BITS
+    return start >> OFFSET_BITS, start & _OFFSET_MASK, place & _LENGTH_MASK
+
+
+def length_of(place: int) -> int:
+    """The length in a place."""
+    return place & _LENGTH_MASK
 
 
 @attrs.frozen

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import errno
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from operator import itemgetter
 
 import attrs
 
@@ -22,7 +23,7 @@ from orgloop.wal.compaction import COMPACTED, choose, open_lines, settled_lines
 from orgloop.wal.disk import Disk, Handle
 from orgloop.wal.findings import Damage, Findings, Segment
 from orgloop.wal.frame import event_of, is_whole, line_of, note_lines, sequence_of
-from orgloop.wal.segment import Header, SegmentName, pack, unpack
+from orgloop.wal.segment import Header, SegmentName, length_of, pack, unpack
 
 
 @attrs.frozen(kw_only=True)
@@ -37,6 +38,9 @@ class WalLimits:
 
 
 DEFAULT_LIMITS = WalLimits()
+
+GAP_BYTES = 16 * 1024
+"""How much between two events is read for nothing rather than to read twice."""
 
 
 class Store:
@@ -211,7 +215,7 @@ class Store:
         self.places.update(moved)
         active.events += len(moved)
         active.open += len(moved)
-        active.open_bytes += sum(unpack(place)[2] for place in moved.values())
+        active.open_bytes += sum(map(length_of, moved.values()))
         self._take_notes(entries)
         self._remove(done)
 
@@ -229,7 +233,7 @@ class Store:
         active = self.segments[-1]
         for (sequence, _), place in zip(batch.events, places, strict=True):
             self.places[sequence] = place
-            active.open_bytes += unpack(place)[2]
+            active.open_bytes += length_of(place)
         active.events += len(places)
         active.open += len(places)
         active.next = self.durable
@@ -263,19 +267,25 @@ class Store:
 
     def read(self, places: dict[int, int]) -> dict[int, Event]:
         """The events at some places, by sequence; those that are not whole, or were moved meanwhile, are left out."""
-        found = {}
-        for sequence, place in places.items():
-            number, start, length = unpack(place)
+        found: dict[int, Event] = {}
+        for stretch in _stretches(places):
+            number, first, _ = unpack(stretch[0][1])
             segment = self._segments.get(number)
+            if segment is None:
+                continue
+            _, start, length = unpack(stretch[-1][1])
             try:
-                line = b"" if segment is None else self._disk.read(str(segment.name), start, length)
-                if segment is not None and is_whole(line, segment.name.salt) and sequence_of(line) == sequence:
-                    found[sequence] = decode(event_of(line))
+                content = self._disk.read(str(segment.name), first, start + length - first)
             except FileNotFoundError:
                 if number in self._segments:  # or compaction has removed it a moment ago
                     raise
-            except EventError:
                 continue
+            for sequence, place in stretch:
+                _, start, length = unpack(place)
+                line = content[start - first : start - first + length]
+                if is_whole(line, segment.name.salt) and sequence_of(line) == sequence:
+                    with suppress(EventError):
+                        found[sequence] = decode(event_of(line))
         return found
 
     def lose(self, sequence: int, place: int) -> None:
@@ -289,6 +299,21 @@ class Store:
     def _report(self, damage: Damage) -> None:
         if damage not in self.damages:
             self.damages.append(damage)
+
+
+def _stretches(places: dict[int, int]) -> Iterator[list[tuple[int, int]]]:
+    """Sequences and places, in the order of the log: those that are read in one go stand together."""
+    stretch: list[tuple[int, int]] = []
+    segment = end = -1
+    for sequence, place in sorted(places.items(), key=itemgetter(1)):
+        number, start, length = unpack(place)
+        if stretch and (number != segment or start - end > GAP_BYTES):
+            yield stretch
+            stretch = []
+        stretch.append((sequence, place))
+        segment, end = number, start + length
+    if stretch:
+        yield stretch
 
 
 def _write_all(handle: Handle, content: bytes) -> None:

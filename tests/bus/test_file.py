@@ -190,6 +190,9 @@ class SlowLog:
     async def read(self, sequences: Any) -> list[tuple[int, Event]]:
         return []
 
+    def sizes(self, sequences: Any) -> list[int]:
+        return [0 for _ in sequences]
+
     def status(self) -> Any:
         return self
 

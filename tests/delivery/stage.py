@@ -21,7 +21,9 @@ from orgloop.delivery.dead_letters import DeadLetter
 from orgloop.delivery.lane import Lane, LaneSpec
 from orgloop.delivery.pipeline import OnError, Step
 from orgloop.delivery.retry import RetryConfig
+from orgloop.delivery.room import Room
 from orgloop.delivery.settler import Settler
+from orgloop.errors import WalFailed
 from orgloop.event import Event
 from orgloop.sdk import Actor, Admitted, Context, Emit, Note, Settlement, Transform
 from orgloop.testing import FakeMarks, event
@@ -51,7 +53,7 @@ class Around:
     bus: MemoryBus = attrs.field(factory=MemoryBus)
     settler: Settler = attrs.field(init=False)
     letters: list[DeadLetter] = attrs.field(factory=list)
-    told: list[tuple[str, Event, dict[str, Any]]] = attrs.field(factory=list)
+    told: list[tuple[str, Event | None, dict[str, Any]]] = attrs.field(factory=list)
     history: list[tuple[str, int]] = attrs.field(factory=list)
     settled: list[Settlement] = attrs.field(factory=list)
     wall_s: float = 1_700_000_000.0
@@ -61,6 +63,10 @@ class Around:
     recovered: bool = False
     """Whether all events are those of an earlier run."""
     noted: list[Note] = attrs.field(factory=list)
+    room: Room = attrs.field(factory=Room)
+    silent: bool = False
+    unreachable: int = 0
+    """How often the bus cannot be read before it can."""
 
     def __attrs_post_init__(self) -> None:
         self.settler = Settler(self._settle)
@@ -75,6 +81,9 @@ class Around:
         return self.wall_s + trio.current_time()
 
     async def read(self, sequences: Sequence[int]) -> list[Admitted]:
+        if self.unreachable:
+            self.unreachable -= 1
+            raise WalFailed("the log cannot be read at present")
         found = await self.bus.read(sequences)
         readable = [admitted for admitted in found if admitted.sequence not in self.unreadable]
         return [attrs.evolve(admitted, recovered=self.recovered) for admitted in readable]
@@ -95,7 +104,7 @@ class Around:
 
         return emit
 
-    def tell(self, phase: str, event: Event, **fields: Any) -> None:
+    def tell(self, phase: str, event: Event | None = None, **fields: Any) -> None:
         self.told.append((phase, event, fields))
 
     def phases(self, phase: str) -> list[dict[str, Any]]:

@@ -189,3 +189,31 @@ def test_marks_of_a_fake_belong_to_the_event_that_showed_them() -> None:
     firsts.append(marks.is_first("k", window_s=10))
 
     assert firsts == [True, True, False, True]
+
+
+async def test_a_step_with_a_test_is_not_applied() -> None:
+    """It needs no context, and says no more than whether the event passes."""
+
+    def refuse(admitted: Admitted) -> Any:
+        raise AssertionError("nobody needs a context")
+
+    def asking(answer: bool) -> Step:
+        return Step(name="t", transform=failing(ValueError()), context=refuse, test=lambda event: answer)
+
+    assert await through(asking(True)) == (ADMITTED.event, [("start", "t"), ("pass", "t")])
+    assert await through(asking(False)) == (Dropped("t"), [("start", "t"), ("drop", "t")])
+
+
+async def test_who_has_a_deadline_hears_that_a_transform_waits() -> None:
+    """Before it does, and only if it does."""
+    waits = list[str]()
+
+    async def later(event: Event) -> Event:
+        waits.append("applied")
+        await trio.lowlevel.checkpoint()
+        return event
+
+    for what in (later, lambda event: event):
+        await run([step(Doing(what))], ADMITTED, tell=None, before_waiting=lambda: waits.append("told"))
+
+    assert waits == ["told", "applied"]

@@ -165,3 +165,15 @@ def test_what_is_set_aside_keeps_the_event_open_for_those_who_come_back_to_it() 
     settler.end(1, "delivered", module="m", route="second")
     settler.hand_over()
     assert [list(settlement.still_open) for settlement in settled[1:]] == [[1], []]
+
+
+def test_notes_that_are_asked_for_later_come_with_what_has_ended_until_then(ledger: Ledger) -> None:
+    """Once for each time that was asked for."""
+    settler, marked = Settler(ledger.settle), [1]
+    settler.note_later(lambda: [("mark", "k", list(marked))])
+    settler.end(1, "delivered", module="m", route="r")
+    marked.append(2)
+    settler.hand_over()
+    settler.hand_over()
+
+    assert [notes for _, notes in ledger.batches] == [[("mark", "k", [1, 2])]]

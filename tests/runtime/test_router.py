@@ -8,7 +8,9 @@ import attrs
 import trio
 from trio.testing import MockClock
 
+from orgloop.bus import MemoryBus
 from orgloop.delivery.lane import Lane, LaneSpec
+from orgloop.errors import WalFailed
 from orgloop.event import MAX_HOPS, follow
 from orgloop.routing import Route
 from orgloop.runtime.router import Router, Table
@@ -28,7 +30,7 @@ class Office:
 
     def __attrs_post_init__(self) -> None:
         around = self.around
-        self.router = Router(around.bus, around.settler, around.tell, self._give_up)
+        self.router = Router(around.bus, around.settler, around, self._give_up)
 
     def _give_up(self, admitted: Admitted, reason: str) -> None:
         self.given_up.append((admitted.sequence, reason))
@@ -160,8 +162,7 @@ async def test_an_event_of_a_module_that_is_not_loaded_waits_for_it(autojump_clo
     assert office.router.parking.counts() == {"m": 2}
 
     office.load("m", one="github")
-    async for admitted, owed_to in office.router.parking.fetch("m", office.around.read):
-        office.router.route(admitted, owed_to=owed_to)
+    await office.router.release("m")
     assert office.waiting() == {"one": 2}
     assert office.router.parking.counts() == {}
 
@@ -201,7 +202,7 @@ async def test_what_one_module_is_still_owed_is_offered_to_it_alone(autojump_clo
     office.load("m", other="n:github")
     await office.around.bus.publish([event(module="n")])
     (admitted,) = await office.around.bus.receive()
-    office.router.route(admitted, owed_to="m")
+    office.router.offer(admitted, owed_to="m")
 
     assert office.waiting() == {"own": 0, "other": 1}
 
@@ -231,3 +232,29 @@ async def test_a_replayed_event_waits_for_the_module_of_its_route(autojump_clock
     await office.route("x", module="m", only_for=("n", "r"))
 
     assert office.router.parking.counts() == {"n": 1}
+
+
+class Unreadable(MemoryBus):
+    """A bus that cannot be read for a while."""
+
+    refusals = 3
+
+    async def receive(self) -> list[Admitted]:
+        if self.refusals:
+            self.refusals -= 1
+            raise WalFailed("the log cannot be read at present")
+        return await super().receive()
+
+
+async def test_a_bus_that_cannot_be_read_is_asked_again(autojump_clock: MockClock) -> None:
+    """It is told each time, and is no crash of the router."""
+    office = Office(Around(bus=Unreadable()))
+    office.load("m", one="github")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(office.router.run)
+        await office.around.bus.publish([event(module="m")])
+        await trio.sleep(4)
+        nursery.cancel_scope.cancel("seen")
+
+    assert office.waiting() == {"one": 1}
+    assert len(office.around.phases("system.error")) == 3

@@ -222,3 +222,16 @@ def test_a_configuration_is_read_once() -> None:
 
     assert before != match
     assert applied(sieve, there) is there
+
+
+def test_a_filter_by_patterns_can_be_asked_without_a_context() -> None:
+    """It says what applying it says."""
+    opened = Filter(FilterConfig(match={"payload.action": "opened"}))
+    assert opened.test is not None
+
+    assert [opened.test(event({"action": action})) for action in ("opened", "closed")] == [True, False]
+
+
+def test_a_jq_filter_cannot() -> None:
+    """Its answer takes a while, and may be another event."""
+    assert Filter(FilterConfig(jq="true")).test is None

@@ -63,7 +63,7 @@ def test_a_damaged_log_is_status_1(tmp_path: Path, contents: Contents) -> None:
     ended = run(lay(tmp_path / "wal", flipped(contents, name, 8 * 250)))
 
     assert ended.returncode == 1
-    assert f"damaged: {name} from byte 152 to 362, events 1 to 1: 226 bytes are damaged\ndamages: 1\n" in ended.stdout
+    assert f"damaged: {name} from byte 152 to 378, events 1 to 1: 226 bytes are damaged\ndamages: 1\n" in ended.stdout
 
 
 @pytest.mark.slow

@@ -135,8 +135,11 @@ def test_a_build_that_goes_on_with_a_failed_handle_is_found(monkeypatch: pytest.
     """I3: a second sync of it may succeed on nothing."""
     monkeypatch.setattr(Store, "let_go", lambda self: None)
     monkeypatch.setattr(Wal, "_fail", lambda self, batch, error: setattr(batch, "error", error))
-    disk = MemoryDisk()
-    disk.fail(at=12, error=refused())
-    play(story, disk, Ledger())
+    broken = []
+    for at in range(8, 16):  # writes and syncs, whichever it is whose turn comes there
+        disk = MemoryDisk()
+        disk.fail(at=at, error=refused())
+        play(story, disk, Ledger())
+        broken.append(disk.broken_rules)
 
-    assert disk.broken_rules
+    assert any(broken)

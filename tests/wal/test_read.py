@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+import attrs
 import pytest
 
 from orgloop.errors import EventError, WalFailed
 from orgloop.event import Event
 from orgloop.wal import open_wal, store
+from orgloop.wal.log import READ_BYTES
 from tests.wal.disk import MemoryDisk, refused
 from tests.wal.oracle import Contents, sample
 from tests.wal.stage import SMALL, event, settled
@@ -89,3 +93,73 @@ async def test_a_segment_that_cannot_be_read_is_not_compacted(log: Contents) -> 
 
         assert oldest in disk.contents()
         assert "not all of its open events can be read: it is kept: [Errno 5] EIO" in wal.status().damages[0].text
+
+
+class Watched(MemoryDisk):
+    """Notes how much it is asked for."""
+
+    reads: ClassVar[list[int]] = []
+
+    def read(self, name: str, start: int, length: int) -> bytes:
+        self.reads.append(length)
+        return super().read(name, start, length)
+
+
+async def test_neighbours_are_read_in_one_go() -> None:
+    """With what stands between them, if that is little."""
+    async with open_wal(Watched()) as wal:
+        for number in range(0, 30, 10):
+            await wal.append([event(n) for n in range(number, number + 10)])
+        Watched.reads.clear()
+        found = await wal.read([5, 12, 30, 7])
+
+    assert [sequence for sequence, _ in found] == [5, 12, 30, 7]
+    assert len(Watched.reads) == 1
+
+
+async def test_what_lies_far_apart_is_read_apart() -> None:
+    """Nobody reads a megabyte for two lines."""
+    async with open_wal(Watched()) as wal:
+        await wal.append([event(1), attrs.evolve(event(2), payload="x" * 100_000), event(3)])
+        Watched.reads.clear()
+        found = await wal.read([1, 3])
+
+    assert [sequence for sequence, _ in found] == [1, 3]
+    assert sum(Watched.reads) < 2000
+
+
+async def test_no_more_is_read_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest is to be asked for again; an event that is larger than that comes alone."""
+    large = READ_BYTES // 3
+    async with open_wal(MemoryDisk()) as wal:
+        await wal.append([attrs.evolve(event(n), payload="x" * large) for n in range(1, 7)])
+        await wal.append([attrs.evolve(event(7), payload="x" * 3 * READ_BYTES), event(8)])
+        given = [[sequence for sequence, _ in await wal.read(wanted)] for wanted in ([1, 2, 3, 4, 5], [7, 8], [8])]
+
+    assert given == [[1, 2, 3], [7], [8]]
+
+
+async def test_what_is_gone_does_not_end_a_reading(log: Contents) -> None:
+    """If nothing is given, there is nothing, though the broken ones alone were more than fits."""
+    disk = MemoryDisk()
+    async with open_wal(disk) as wal:
+        await wal.append([attrs.evolve(event(n), payload="x" * READ_BYTES) for n in (1, 2)])
+        await wal.append([event(3)])
+        [file] = disk.files.values()
+        for sequence in (b'{"seq":1,', b'{"seq":2,'):
+            file.content[file.content.index(sequence) + 30] ^= 1
+
+        assert [sequence for sequence, _ in await wal.read([1, 2, 3])] == [3]
+        assert await wal.read([1, 2]) == []
+
+
+async def test_sizes_are_those_of_what_is_open() -> None:
+    """What is settled has none."""
+    async with open_wal(MemoryDisk()) as wal:
+        await wal.append([event(1), attrs.evolve(event(2), payload="x" * 1000), event(3)])
+        wal.settle(settled(3))
+        await wal.flush()
+        one, two, three = wal.sizes([1, 2, 3])
+
+    assert 100 < one < 1000 < two < 2000
+    assert three == 0
