@@ -8,7 +8,7 @@ READY  := $(VENV)/.installed
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test check lint types coverage mutants bench bench-supervisors bench-path leak crash wheel-check build clean
+.PHONY: help demo run test check lint types coverage mutants bench bench-supervisors bench-path bench-http leak crash wheel-check build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -48,12 +48,15 @@ coverage: $(READY) ## The supervisors under 50 schedules a case, with 100 % bran
 mutants: $(READY) ## Break the supervisors line by line: do the tests notice?
 	$(BIN)/python tests/supervisors/mutants.py
 
-bench: bench-supervisors bench-path ## All benchmarks
+bench: bench-supervisors bench-path bench-http ## All benchmarks
 
 bench-path: $(READY) ## Routing, polling, and the whole way of an event
 	$(BIN)/python tests/bench/routing.py
 	$(BIN)/python tests/bench/scheduler.py
 	$(BIN)/python -m tests.bench.path
+
+bench-http: $(READY) ## The front door, beside an echo server
+	$(BIN)/python -m tests.bench.http
 
 bench-supervisors: $(READY) ## Restart, start, memory per child
 	$(BIN)/python tests/bench/supervisors.py
