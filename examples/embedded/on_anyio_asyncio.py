@@ -1,0 +1,87 @@
+"""
+OrgLoop in a program for anyio, on its asyncio backend: a task of its task group.
+
+    orgloop                    rest_for_one
+    ├── services               rest_for_one: settler, scheduler, router, …
+    └── modules                one_for_one, never gives up
+        └── office             rest_for_one
+            ├── actors         one_for_one
+            │   ├── clerk      answers letters; that an answer is written is an event again
+            │   └── archive    keeps answers
+            ├── loggers
+            └── sources        one_for_one
+                └── desk       a letter, once
+
+The program is that of on_anyio_trio.py, but for its last line: the actors run on Trio, a guest of asyncio's loop,
+and anyio finds that out by itself.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import anyio
+
+import orgloop
+
+OFFICE = {
+    "metadata": {"name": "office"},
+    "sources": [{"id": "desk", "connector": "given", "poll": {"interval": "100ms"}}],
+    "actors": [{"id": "clerk", "connector": "given"}, {"id": "archive", "connector": "given"}],
+    "routes": [
+        {"name": "letters", "when": {"source": "desk", "events": ["message.received"]}, "then": {"actor": "clerk"}},
+        {"name": "answers", "when": {"source": "clerk", "events": ["actor.stopped"]}, "then": {"actor": "archive"}},
+    ],
+}
+
+
+class Desk:
+    """Finds one letter, the first time that it looks."""
+
+    async def poll(self, checkpoint: str | None) -> orgloop.Polled:
+        """Look; ``checkpoint`` is what the last look has left."""
+        letter = orgloop.Event("desk", "message.received", {"platform": "desk"}, {"text": "When do you open?"})
+        return orgloop.Polled([letter] if checkpoint is None else [], checkpoint="1")
+
+
+class Clerk:
+    """Answers letters."""
+
+    async def deliver(self, delivery: orgloop.Delivery) -> orgloop.Outcome:
+        """Write an answer, and say so."""
+        await anyio.sleep(0.01)
+        answer = {"answer": "At nine.", "to": delivery.event.payload["text"]}
+        await delivery.emit([orgloop.Event("clerk", "actor.stopped", {"platform": "office"}, answer)])
+        return orgloop.Delivered()
+
+
+class Archive:
+    """Keeps answers."""
+
+    def __init__(self) -> None:
+        self.filled = anyio.Event()
+
+    async def deliver(self, delivery: orgloop.Delivery) -> orgloop.Outcome:
+        """Keep one."""
+        print("archived:", delivery.event.payload)
+        self.filled.set()
+        return orgloop.Delivered()
+
+
+async def main() -> None:
+    """Open the office until the answer is in the archive."""
+    archive = Archive()
+    serve = partial(orgloop.serve, sources={"desk": Desk()}, actors={"clerk": Clerk(), "archive": archive})
+    async with anyio.create_task_group() as group:
+        runtime: orgloop.Runtime = await group.start(serve, OFFICE)
+        runtime.on("source.emit", lambda notice: print("event:", notice.source, notice.event_type))
+        runtime.on("deliver.success", lambda notice: print("delivery:", notice.route, "to", notice.target, "delivered"))
+        print(runtime.tree())
+        await archive.filled.wait()
+        await runtime.drain(timeout_s=5)
+        group.cancel_scope.cancel()
+    print("closed:", {name: counts.delivered for name, counts in runtime.statistics().modules[0].routes.items()})
+
+
+if __name__ == "__main__":
+    anyio.run(main, backend="asyncio")
