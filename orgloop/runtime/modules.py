@@ -115,6 +115,8 @@ class Modules:
             return loaded
 
     def _built(self, origin: Origin, *, beside: Module | None) -> Module:
+        if origin.project is not None:
+            self._services.keep_secret(origin.project.secrets)
         module = build_module(origin, self._services, self._scheduler, self.plugins, beside=beside)
         faults = list(self._faults_between(origin))
         if faults:

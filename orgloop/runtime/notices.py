@@ -45,6 +45,10 @@ class NoticeStatistics:
     loggers: Mapping[str, LoggerStatistics]
 
 
+_OF_STRANGERS = {"error", "result", "metadata"}
+"""Fields that hold what plug-ins, and systems outside, have said."""
+
+
 @attrs.define(eq=False)
 class _Subscription:
     callback: Callable[[Notice], object]
@@ -56,6 +60,8 @@ class Notices:
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
+        self.hide: Callable[[Any], Any] = lambda value: value
+        """Takes what is secret out of texts and plain data."""
         self.silent = True
         """Whether nobody listens at all, so that there is no need to tell anything; to be read only."""
         self._told = 0
@@ -105,6 +111,8 @@ class Notices:
             fields = about | fields
         if fields.get("metadata") is not None:
             fields["metadata"] = dict(fields["metadata"])  # read later, in threads, when the teller has gone on
+        for field in _OF_STRANGERS & fields.keys():
+            fields[field] = self.hide(fields[field])
         return Notice(timestamp=timestamp_of(self._now_s()), phase=phase, **fields)
 
     def statistics(self) -> NoticeStatistics:

@@ -7,13 +7,14 @@ module and its id.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
 import trio
 
+from orgloop.config.masking import Masker
 from orgloop.delivery.dead_letters import Damaged, DeadLetter, Which
 from orgloop.delivery.room import Room
 from orgloop.delivery.settler import Settler
@@ -90,6 +91,9 @@ class Services:
     """What all lanes together may hold in memory."""
     _marks: dict[str, MarkBook] = attrs.field(factory=dict)
     """By module."""
+    masker: Masker = attrs.field(factory=lambda: Masker(()))
+    """Takes what is secret out of what plug-ins, and systems outside, have said."""
+    _secrets: set[str] = attrs.field(factory=set)
     published: int = 0
     """How many events were admitted in this run."""
 
@@ -100,8 +104,17 @@ class Services:
             book = self._marks[module] = MarkBook(module, self.bus.note, self.settler.note_later)
         return book.store(route, transform)
 
+    def keep_secret(self, secrets: Collection[str]) -> None:
+        """Take these out of all that leaves from now on, beside those that were secret before."""
+        if not self._secrets.issuperset(secrets):
+            self._secrets |= set(secrets)
+            self.masker = Masker(self._secrets)
+            self.notices.hide = self.masker.plain
+
     async def bury(self, letter: DeadLetter) -> None:
         """Make a dead letter durable; OSError if it cannot be."""
+        hide = self.masker.text
+        letter = attrs.evolve(letter, first_error=hide(letter.first_error), last_error=hide(letter.last_error))
         await self.in_thread(self.graveyard.add, letter)
 
     async def publish(self, events: Sequence[Event], *, notes: Sequence[Note] = ()) -> list[int]:

@@ -251,3 +251,42 @@ async def test_another_token_leaves_the_checkpoint(tmp_path: Path) -> None:
         file.write_text(values + source.replace("TOKEN", '"${A}", repo: b'))
         moved = await runtime.read_project(tmp_path, environ={"A": "first-secret"})
         assert [change.checkpoint for change in runtime.plan(moved).sources] == ["reset"]
+
+
+LEAKS = """
+import attrs
+from orgloop.sdk import Connector, Offer, Rejected
+
+@attrs.frozen
+class Config:
+    token: str = attrs.field(metadata={"secret": True})
+
+class Leaks:
+    def __init__(self, config, place):
+        self.config = config
+
+    async def deliver(self, delivery):
+        return Rejected(f"401 from https://x/?token={self.config.token}")
+
+CONNECTOR = Connector(id="leaks", summary="Leaks.", actor=Offer(config=Config, make=Leaks))
+"""
+
+
+async def test_a_secret_that_a_plugin_lets_slip_does_not_get_out(tmp_path: Path) -> None:
+    """Not into notices, and not into dead letters."""
+    (tmp_path / "leaks.py").write_text(LEAKS)
+    values = "apiVersion: orgloop/v1alpha1\nkind: Project\nmetadata: {name: m}\n"
+    values += 'actors:\n  - {id: a, connector: ./leaks.py, config: {token: "${TOKEN}"}}\nsources:\n'
+    values += "  - {id: s, connector: webhook}\nroutes:\n"
+    values += "  - {name: r, when: {source: s, events: [resource.changed]}, then: {actor: a}}\n"
+    (tmp_path / "orgloop.yaml").write_text(values)
+    notices: list[object] = []
+    async with open_runtime() as runtime:
+        runtime.on("deliver.", notices.append)
+        await runtime.load_module(tmp_path, environ={"TOKEN": "planted-secret"})
+        await runtime.inject({**CHANGE, "source": "s"})
+        assert await runtime.drain(timeout_s=5)
+        letters = runtime.dead_letters()
+
+    assert "401 from" in str(letters)
+    assert "planted-secret" not in f"{letters} {notices}"
