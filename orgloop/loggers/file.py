@@ -67,7 +67,7 @@ class Buffer:
 class FileConfig:
     """Where to write, and how."""
 
-    path: str = "~/.orgloop/logs/orgloop.log"
+    path: str = attrs.field(default="~/.orgloop/logs/orgloop.log", metadata={"path": True})
     """Below ``/dev/``, and where there is no regular file, nothing is rotated."""
     format: Literal["jsonl"] = "jsonl"
     rotation: Rotation = attrs.field(factory=Rotation, metadata={"aliases": ("rotate",)})
