@@ -8,7 +8,7 @@ READY  := $(VENV)/.installed
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test check lint types coverage mutants bench bench-supervisors bench-path bench-http leak crash wheel-check build clean
+.PHONY: bench-budgets help demo run test check lint types coverage mutants bench bench-supervisors bench-path bench-http leak crash wheel-check build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -48,7 +48,10 @@ coverage: $(READY) ## The supervisors under 50 schedules a case, with 100 % bran
 mutants: $(READY) ## Break the supervisors line by line: do the tests notice?
 	$(BIN)/python tests/supervisors/mutants.py
 
-bench: bench-supervisors bench-path bench-http ## All benchmarks
+bench: bench-budgets bench-supervisors bench-path bench-http ## All benchmarks
+
+bench-budgets: $(READY) ## The budgets of the design, met or missed, beside what the machine can do
+	$(BIN)/python -m tests.bench.budgets
 
 bench-path: $(READY) ## Routing, polling, and the whole way of an event
 	$(BIN)/python tests/bench/routing.py
@@ -64,7 +67,7 @@ bench-supervisors: $(READY) ## Restart, start, memory per child
 leak: $(READY) ## The slow tests: memory over many restarts
 	$(BIN)/python -m pytest -m slow tests/supervisors
 
-crash: $(READY) ## Power cuts, errors, bit flips and kills, at every step of the log
+crash: $(READY) ## Power cuts, errors, bit flips and kills, of the log and of the whole runtime
 	KILLS=500 $(BIN)/python -m pytest -m slow tests/wal tests/delivery tests/runtime
 
 wheel-check: $(READY) ## Build the wheel, install it elsewhere, type-check a user against it
