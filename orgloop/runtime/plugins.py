@@ -16,7 +16,7 @@ import importlib
 import importlib.util
 import re
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -217,10 +217,15 @@ def _made(offer: Offer, config: Mapping[str, Any], place: Place) -> Made:
 
 def identity_of(offer: Offer, config: Mapping[str, Any]) -> Mapping[str, Any]:
     """A configuration without what its class flags as secret."""
-    hidden = secret_keys_of([offer.config])
+    hidden = _secret_keys(offer.config)
     bare = _without(config, hidden) if hidden else config
     assert isinstance(bare, Mapping)
     return bare
+
+
+@cache
+def _secret_keys(config: type[Any]) -> frozenset[str]:
+    return secret_keys_of([config])
 
 
 def _without(value: object, keys: Collection[str]) -> object:
