@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from subprocess import PIPE
 
@@ -73,19 +73,20 @@ async def run(
     cwd: str,
     keep_bytes: int = KEEP_BYTES,
     grace_s: float = GRACE_S,
+    hear: Callable[[bytes], None] | None = None,
 ) -> Ended:
     """
     Run a command, and wait for its end: the command's own, not that of what it left behind.
 
-    Whoever calls sets the deadline. A command need not read its input. Raises OSError or ValueError if it cannot be
-    started.
+    Whoever calls sets the deadline. A command need not read its input. ``hear`` is given its standard output, piece by
+    piece, as it comes. Raises OSError or ValueError if it cannot be started.
     """
     process = await trio.lowlevel.open_process(
         argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=dict(env), cwd=cwd, start_new_session=True
     )
     try:
         async with trio.open_nursery() as nursery:
-            pipes = [_Pipe(stream, keep_bytes) for stream in (process.stdout, process.stderr)]
+            pipes = [_Pipe(process.stdout, keep_bytes, hear), _Pipe(process.stderr, keep_bytes)]
             nursery.start_soon(_feed, process.stdin, stdin)
             for pipe in pipes:
                 nursery.start_soon(pipe.read)
@@ -114,12 +115,12 @@ def _name_of(number: int) -> str:
 class _Pipe:
     """Reads all that comes out of a pipe, and keeps the last of it."""
 
-    def __init__(self, stream: object, keep_bytes: int) -> None:
+    def __init__(self, stream: object, keep_bytes: int, hear: Callable[[bytes], None] | None = None) -> None:
         assert isinstance(stream, trio.lowlevel.FdStream)
         self.kept = bytearray()
         self.forgot = False
         self.ended = trio.Event()
-        self._stream, self._keep_bytes = stream, keep_bytes
+        self._stream, self._keep_bytes, self._hear = stream, keep_bytes, hear
 
     async def read(self) -> None:
         """Read until the last writer closes."""
@@ -136,6 +137,8 @@ class _Pipe:
                 self._keep(piece)
 
     def _keep(self, piece: bytes | bytearray) -> None:
+        if self._hear is not None:
+            self._hear(bytes(piece))
         self.kept += piece
         if len(self.kept) > self._keep_bytes:
             self.forgot = True

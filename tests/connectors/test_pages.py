@@ -25,7 +25,7 @@ ENTRIES = [
 ]
 
 
-FITTING = {"url": "https://hooks.example.com/x"}
+FITTING = {"url": "https://hooks.example.com/x", "webhook_url": "https://hooks.example.com/x"}
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 

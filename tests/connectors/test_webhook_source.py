@@ -141,8 +141,8 @@ async def test_a_body_that_cannot_be_read_is_the_senders_fault(body: bytes) -> N
 
 
 async def test_what_no_event_can_hold_is_the_senders_fault() -> None:
-    """An event counts its depth to the last text."""
-    answer = await received({}, ("[" * 64 + '"é"' + "]" * 64).encode())
+    """It is nested too deeply, by one."""
+    answer = await received({}, ("[" * 65 + '"é"' + "]" * 65).encode())
 
     assert answer.response.status == 400
     assert "nested deeper" in answer.response.body["detail"]

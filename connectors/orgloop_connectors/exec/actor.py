@@ -26,6 +26,7 @@ from orgloop.sdk import (
     encode,
 )
 from orgloop_connectors._command import Ended, environment, run
+from orgloop_connectors._identity import identity_variables
 from orgloop_connectors._template import compile_template, has_placeholder
 from orgloop_connectors.exec.completion import completion
 from orgloop_connectors.exec.config import ExecConfig, faults_in
@@ -108,20 +109,8 @@ class ExecActor:
         return json.dumps(_said(delivery), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
     def _about(self, delivery: Delivery) -> dict[str, str]:
-        event = delivery.event
-        told = {
-            "EVENT_ID": event.id,
-            "EVENT_TYPE": event.type,
-            "SOURCE": event.source,
-            "TRACE_ID": event.trace_id,
-            "MODULE": self._place.module,
-            "ACTOR": self._place.id,
-            "ATTEMPT": str(delivery.attempt),
-            "IDEMPOTENCY_KEY": delivery.idempotency_key,
-        }
-        if delivery.prompt is not None:
-            told["PROMPT_FILE"] = delivery.prompt.file
-        return {f"ORGLOOP_{name}": value.replace("\0", "") for name, value in told.items()}
+        prompt = {} if delivery.prompt is None else {"ORGLOOP_PROMPT_FILE": delivery.prompt.file}
+        return {**identity_variables(delivery, self._place), **prompt}
 
     # -- what came of it -----------------------------------------------------------------------------------------------
 

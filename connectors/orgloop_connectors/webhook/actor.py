@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import time
 from collections.abc import Iterator
 from functools import partial
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import trio
 
 from orgloop.sdk import Checked, Delivery, EventError, Outcome, Place, Rejected, encode
 from orgloop_connectors._http import Online, open_client, outcome_of
-from orgloop_connectors._signing import MAX_ID_CHARS, sign_standard, standard_key
+from orgloop_connectors._identity import identity_headers
+from orgloop_connectors._signing import sign_standard, standard_key
 from orgloop_connectors._template import compile_template
 from orgloop_connectors.webhook.config import ActorConfig, Auth, actor_faults, refuse, signature_faults
 
@@ -57,14 +57,12 @@ class WebhookActor(Online):
     def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
         config = self._config
         headers = {"content-type": "application/json"} | {name.lower(): v for name, v in config.headers.items()}
-        headers["idempotency-key"] = key = _for_header(delivery.idempotency_key)
-        headers["x-orgloop-event-id"] = delivery.event.id
-        headers["x-orgloop-trace-id"] = _for_header(delivery.event.trace_id)
-        headers["x-orgloop-attempt"] = str(delivery.attempt)
+        headers |= identity_headers(delivery)
         if self._authorization is not None:
             headers["authorization"] = self._authorization
         if self._key is not None:
-            headers |= sign_standard(self._key, body, id=key.replace(".", "%2E"), at_s=time.time())
+            id_ = headers["idempotency-key"].replace(".", "%2E")
+            headers |= sign_standard(self._key, body, id=id_, at_s=time.time())
         elif config.secret is not None:
             name = config.signature_header or "x-hub-signature-256"
             headers[name.lower()] = config.hmac().sign(config.secret, body)
@@ -101,10 +99,3 @@ def _secrets_of(config: ActorConfig) -> Iterator[str]:
     if config.auth:
         yield from (text for text in (config.auth.token, config.auth.password) if text)
         yield _authorization(config.auth).partition(" ")[2]
-
-
-def _for_header(text: str) -> str:
-    """A text as a header can carry it: as it is, if it is short graphic ASCII."""
-    written = quote(text, safe="!#$&'()*+,/:;=?@[]~")
-    # Cut short, two keys could become one.
-    return written if len(written) <= MAX_ID_CHARS else hashlib.sha256(text.encode()).hexdigest()
