@@ -23,7 +23,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import TextIO
 
 import attrs
@@ -52,12 +52,14 @@ def run_daemon(
     environ: MutableMapping[str, str] = os.environ,
     limits: Limits | None = None,
     err: TextIO | None = None,
+    tell_why: Callable[[BaseException], object] | None = None,
 ) -> int:
     """
     Own the home and run ``serve`` on it until it ends or a signal asks for it; the exit code.
 
     0 after a stop, 1 after an error, whose reason has then been printed and told to whoever started this process. To be
-    called in the main thread. What was handed down by the starter is taken out of ``environ``.
+    called in the main thread. What was handed down by the starter is taken out of ``environ``. ``tell_why`` takes the
+    place of printing the reason.
     """
     ties, err = Ties(), err or sys.stderr
     fill_standard_descriptors()
@@ -73,7 +75,10 @@ def run_daemon(
     except BaseException as exc:  # whatever it was, the process ends here, and says why
         reason = _reason_of(exc, err)
         ties.say(Word("failed", reason=reason))
-        _print(f"orgloop: {reason}", err)
+        if tell_why is None:
+            _print(f"orgloop: {reason}", err)
+        else:
+            tell_why(_only(exc))
         return FAILED
     finally:
         ties.close()
@@ -248,12 +253,18 @@ def _write_heartbeat(home: Home, content: bytes) -> None:
 
 def _reason_of(exc: BaseException, err: TextIO) -> str:
     """What to tell a person; of what nobody expected, the traceback goes to the log."""
-    while isinstance(exc, BaseExceptionGroup) and len(exc.exceptions) == 1:
-        exc = exc.exceptions[0]
+    exc = _only(exc)
     if isinstance(exc, OrgLoopError):
         return str(exc)
     _print("".join(traceback.format_exception(exc)).rstrip(), err)
     return f"{type(exc).__name__}: {exc}"
+
+
+def _only(exc: BaseException) -> BaseException:
+    """What a group of one holds."""
+    while isinstance(exc, BaseExceptionGroup) and len(exc.exceptions) == 1:
+        exc = exc.exceptions[0]
+    return exc
 
 
 def _print(text: str, err: TextIO) -> None:

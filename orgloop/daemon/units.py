@@ -163,7 +163,9 @@ def dockerfile(spec: ServiceSpec) -> str:
 FROM python:3.12-slim
 RUN pip install --no-cache-dir orgloop=={spec.version}
 RUN useradd --create-home --uid 10001 orgloop && install -d -m 0700 -o orgloop -g orgloop {CONTAINER_HOME}
-ENV ORGLOOP_HOME={CONTAINER_HOME} ORGLOOP_HOST=0.0.0.0 ORGLOOP_PORT={spec.port} PYTHONUNBUFFERED=1
+ENV ORGLOOP_HOME={CONTAINER_HOME} PYTHONUNBUFFERED=1
+# All addresses of the container; compose.yaml opens the port to this host only.
+ENV ORGLOOP_HOST=0.0.0.0 ORGLOOP_PUBLIC=1 ORGLOOP_PORT={spec.port}
 COPY --chown=orgloop:orgloop . /project
 WORKDIR /project
 USER orgloop

@@ -8,6 +8,6 @@ The front door.
       │       ├─▶ places, walls                   where a request goes, and what it must get past
       │       ├─▶ ingest ─▶ strict_json           events, answered once they are durable
       │       └─▶ tunnel                          everything else, bytes untouched
-      └─▶ guarded ─▶ asgi                         hypercorn, with the same walls before the application
+      └─▶ guarded ─▶ asgi ─▶ app                  hypercorn, with the same walls before the application
     answers  limits  tellers                      what is sent back, what may be used, what is said of it
 """

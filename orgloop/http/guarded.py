@@ -3,7 +3,8 @@ hypercorn on a private unix socket, where a fault in one connection ends that co
 
 Without the guard, one request of 170 bytes, a WebSocket upgrade with a byte too many, raises out of ``serve()``
 (pgjones/hypercorn#225, still so in 0.18). The name that is replaced is private, so hypercorn is pinned, and the request
-stands in the tests.
+stands in the tests. Quart cancels whatever sends the end of an answer once it hears that this was the end; without the
+guard every other connection would then be left open.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from orgloop.http.tellers import Tell
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
+    from hypercorn.events import Event
 
 
 @lru_cache(maxsize=1)
@@ -38,6 +40,11 @@ def _guard() -> None:
                 await super().run()
             except* Exception as group:
                 await self.config.log.error("a connection ended in %r", group.exceptions[0])
+
+        async def protocol_send(self, event: Event) -> None:
+            """Send, or close, to the end: an application that hears of the end of its request may cancel us."""
+            with trio.CancelScope(shield=True):
+                await super().protocol_send(event)
 
     setattr(hypercorn.trio.run, "TCPServer", GuardedConnection)  # noqa: B010 - a private name, as said above
 

@@ -42,7 +42,8 @@ async def listen_tcp(host: str, port: int, *, is_public: bool) -> list[trio.Sock
     if host not in _LOOPBACK and not is_public:
         raise ConfigError(
             f"http.host: {host!r} can be reached from elsewhere. The front door speaks no TLS: put a proxy that does "
-            "in front of it and listen on 127.0.0.1, or set http.public if the network is trusted"
+            "in front of it and listen on 127.0.0.1, or set http.public (--public, ORGLOOP_PUBLIC=1) if the network is "
+            "trusted"
         )
     try:
         return list(await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG))
