@@ -15,6 +15,7 @@ Every error raised on purpose, split by whose fault it is.
     │   └── HomeTaken       another daemon runs there
     ├── BusFull             nobody's: more is waiting than may
     ├── Unavailable         nobody's: who was asked is not at work just now
+    ├── StaleContinuation   the caller's: what it would acknowledge was not given to it in this run
     └── Closed              the caller's: the thing asked is over
 
 An expected end (a delivery that is rejected, a poll that fails) is a value, not one of these.
@@ -125,6 +126,10 @@ class Unavailable(OrgLoopError):
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class StaleContinuation(OrgLoopError):
+    """What is to be acknowledged was not given in this run, or was given for something else; nothing has changed."""
 
 
 class Closed(OrgLoopError):

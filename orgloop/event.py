@@ -8,6 +8,7 @@ anything but data.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 import os
@@ -65,6 +66,16 @@ def new_id(prefix: str = "evt") -> str:
     A count, because drawing chance for each event costs more than all the rest of making one.
     """
     return f"{prefix}_{_run.chance}{next(_run.numbers):06x}"
+
+
+def id_of(*named: str) -> str:
+    """
+    Make the id of what somebody else has named: the same for the same names.
+
+    >>> id_of("engineering", "github", "72d3162e")
+    'evt_73151c3964dc93f1784d62e0'
+    """
+    return f"evt_{hashlib.blake2b(chr(0).join(named).encode('utf-8', 'surrogatepass'), digest_size=12).hexdigest()}"
 
 
 def _new_trace_id() -> str:
@@ -164,7 +175,7 @@ def faults_of(event: Event) -> list[str]:
     Everything that is wrong with an event, as ``field: text``; empty if nothing is.
 
     Beyond what the constructor checks: values that JSON does not know (NaN, sets, lone surrogates, …), nesting deeper
-    than :data:`MAX_DEPTH`, and the lifecycle contract if the payload has a lifecycle.
+    than :data:`MAX_DEPTH`, and the lifecycle contract if the payload is that of a coding agent.
     """
     provenance, payload = event.provenance, event.payload
     if (
@@ -179,9 +190,17 @@ def faults_of(event: Event) -> list[str]:
         value = getattr(event, field)
         if not _is_plain(value, MAX_DEPTH):
             faults.extend(_json_faults(value, field))
-    if not faults and isinstance(event.payload, Mapping) and "lifecycle" in event.payload:
+    if not faults and _is_of_an_agent(event.payload):
         faults.extend(lifecycle_faults(event))
     return faults
+
+
+def _is_of_an_agent(payload: object) -> bool:
+    """Whether this claims to be a step of a session: strangers may have a key ``lifecycle`` too, and mean theirs."""
+    if not isinstance(payload, Mapping):
+        return False
+    lifecycle = payload.get("lifecycle")
+    return isinstance(lifecycle, Mapping) and "phase" in lifecycle and isinstance(payload.get("session"), Mapping)
 
 
 def _envelope_faults(event: Event) -> Iterator[str]:
@@ -227,7 +246,7 @@ def _is_plain(value: Any, depth: int) -> bool:
 
 
 def _json_faults(value: object, path: str, depth: int = 1) -> Iterator[str]:
-    if depth > MAX_DEPTH:
+    if depth > MAX_DEPTH and isinstance(value, dict | list | tuple):
         yield f"{path}: nested deeper than {MAX_DEPTH}"
     elif isinstance(value, dict):
         for key, member in value.items():
@@ -335,6 +354,7 @@ def _phase_faults(type_: str, lifecycle: Mapping[str, Any]) -> Iterator[str]:
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
+_FOR_ALL = b'"only_for":null,'
 
 
 def encode(event: Event) -> bytes:
@@ -342,10 +362,12 @@ def encode(event: Event) -> bytes:
     The event as one line of JSON, without the newline; :class:`EventError` if it cannot be written.
 
     What has no faults by :func:`faults_of` can. Of the rest, some is written as something else: NaN as null, a set as
-    a list.
+    a list. ``only_for`` is there if the event is for one route only.
     """
     try:
-        return _encoder.encode(event)
+        line = _encoder.encode(event)
+        # Members are in order of their names, so that this one comes before the payload; in a text, quotes are escaped.
+        return line.replace(_FOR_ALL, b"", 1) if event.only_for is None else line
     except (TypeError, ValueError, RecursionError) as exc:
         raise EventError(f"event {event.id} cannot be written as JSON: {exc}") from exc
 

@@ -228,6 +228,21 @@ def test_what_json_knows_is_none(payload: object) -> None:
     assert faults_of(attrs.evolve(EVENT, payload=payload)) == []
 
 
+@pytest.mark.parametrize("leaf", ["a", "é", 1.5, 2**80, None], ids=repr)
+@pytest.mark.parametrize("in_maps", [False, True])
+def test_only_containers_count_for_the_depth(leaf: object, *, in_maps: bool) -> None:
+    """Whatever is in the innermost one."""
+    deepest = leaf
+    for _ in range(MAX_DEPTH):
+        deepest = {"a": deepest} if in_maps else [deepest]
+    too_deep = {"a": deepest} if in_maps else [deepest]
+
+    assert faults_of(attrs.evolve(EVENT, payload=deepest)) == []
+    assert [fault.split(": ")[1] for fault in faults_of(attrs.evolve(EVENT, payload=too_deep))] == [
+        f"nested deeper than {MAX_DEPTH}"
+    ]
+
+
 def test_faults_are_found_in_provenance_too() -> None:
     """And all of them, wherever they are."""
     event = attrs.evolve(EVENT, provenance={"platform": "p", "x": math.nan}, payload=[set(), "\ud800"])
@@ -351,7 +366,7 @@ ENDS = "must be one of: success, failure, cancelled, unknown"
 )
 def test_what_breaks_the_lifecycle_contract(phase: str, change: dict[str, object], fault: str) -> None:
     """One thing wrong, one fault, with its place."""
-    assert faults_of(session_event(phase, **change)) == [fault]
+    assert lifecycle_faults(session_event(phase, **change)) == [fault]
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -385,9 +400,27 @@ def test_lifecycle_and_session_must_be_objects(payload: object) -> None:
     ]
 
 
-def test_an_event_without_a_lifecycle_is_not_asked_for_one() -> None:
-    """Most events are not of a session."""
-    assert faults_of(attrs.evolve(EVENT, payload={"session": None})) == []
+def test_a_broken_lifecycle_is_a_fault_of_the_event() -> None:
+    """If it claims to be of a session."""
+    event = session_event("napping")
+
+    assert faults_of(event) == lifecycle_faults(event) != []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"session": None},
+        {"lifecycle": "monthly", "session": {}},
+        {"lifecycle": {"policy": "delete"}, "session": {"id": 1}},
+        {"lifecycle": {"phase": "beta"}},
+        {"lifecycle": {"phase": "beta"}, "session": "s1"},
+    ],
+    ids=range(5),
+)
+def test_what_is_not_of_a_coding_agent_is_not_asked_for_its_lifecycle(payload: object) -> None:
+    """The body of a stranger's webhook may have keys of these names."""
+    assert faults_of(attrs.evolve(EVENT, payload=payload)) == []
 
 
 # -- bytes -------------------------------------------------------------------------------------------------------------
@@ -435,6 +468,16 @@ def test_the_deepest_and_the_largest_that_have_no_faults_can_be_written_and_read
 
     assert faults_of(event) == []
     assert decode(encode(event)) == event
+
+
+def test_for_whom_it_is_stands_there_only_if_it_is_for_one() -> None:
+    """And what looks like it in the payload is left as it is."""
+    payload = {"only_for": None, "text": '"only_for":null,'}
+    for_all, for_one = (attrs.evolve(EVENT, payload=payload, only_for=only_for) for only_for in (None, ("m", "r")))
+
+    assert encode(for_all).count(b"only_for") == 2
+    assert b'"only_for":["m","r"]' in encode(for_one)
+    assert [decode(encode(for_all)), decode(encode(for_one))] == [for_all, for_one]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import trio
 
 from orgloop.bus._outlet import Outlet
 from orgloop.event import Event
-from orgloop.sdk import Admitted, Note, Settlement
+from orgloop.sdk import Admitted, Note, Query, Recorded, Settlement
 from orgloop.sdk.bus import looked_for
 
 RECOVERED_AT_ONCE = 256
@@ -30,6 +30,7 @@ class Log(Protocol):
     def unsettled(self) -> Iterator[tuple[int, frozenset[tuple[str, str]]]]: ...
     async def read(self, sequences: Sequence[int]) -> list[tuple[int, Event]]: ...
     def sizes(self, sequences: Iterable[int]) -> list[int]: ...
+    async def history(self, query: Query) -> list[Recorded]: ...
     def note(self, kind: str, key: str) -> Any: ...
     def status(self) -> Any: ...
 
@@ -99,6 +100,10 @@ class FileBus:
         """Unsettled events, from the log."""
         found = await self._log.read(sequences)
         return self._admitted([sequence for sequence, _ in found], [event for _, event in found])
+
+    async def history(self, query: Query) -> list[Recorded]:
+        """Events of the past, as far as the log reaches back."""
+        return await self._log.history(query)
 
     def _admitted(self, sequences: Sequence[int], events: Sequence[Event]) -> list[Admitted]:
         began = self._began

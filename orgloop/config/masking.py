@@ -32,7 +32,8 @@ class Masker:
         forms = {form for secret in secrets for form in _forms(secret)}
         # The longest first, so that none is taken for another that it begins with; what is cut off comes last.
         whole = sorted(forms, key=lambda form: (-len(form), form))
-        cut = [form[: len(form) // 2] for form in whole if len(form) >= MIN_CUT]
+        # Half of a path is the beginning of many others.
+        cut = [form[: len(form) // 2] for form in whole if len(form) >= MIN_CUT and not form.startswith("/")]
         patterns = [*map(re.escape, whole), *(f"{re.escape(form)}{_REST}" for form in cut)]
         self._pattern = re.compile("|".join(patterns)) if patterns else None
 

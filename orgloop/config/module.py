@@ -107,7 +107,7 @@ class TransformConfig:
     script: str | None = None
     config: Mapping[str, Any] = attrs.field(factory=dict)
     timeout_ms: float = attrs.field(default=30_000.0, validator=gt(0))
-    """Of a script."""
+    """How long it may take for one event, if it waits for anything."""
     on_error: OnError = "dead_letter"
 
     @property

@@ -52,7 +52,7 @@ class SupervisionConfig:
     period_s: float = attrs.field(default=5.0, validator=gt(0), metadata=duration("period"))
     backoff: BackoffConfig = attrs.field(factory=BackoffConfig)
     watchdog_s: float | None = attrs.field(default=None, validator=optional(gt(0)), metadata=duration("watchdog"))
-    """How long it may go without a sign of life; None: for ever."""
+    """How long it may be busy without a sign of life, which is the end of anything it was asked; None: for ever."""
     shutdown: ShutdownConfig = attrs.field(factory=ShutdownConfig)
 
 

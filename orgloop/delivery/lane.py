@@ -6,6 +6,8 @@ One route's way to its actor: a queue, and what is done with each obligation unt
        ▼                      ▼              ▼
     dead letters           settled      dead letters
 
+A route may keep what it does not deliver at once, behind the transforms: see kept.py.
+
 The queue outlives its actor: when that crashes, what was under way goes back to the front with one attempt more, and
 the actor's next life goes on from there. Offering never waits, so a slow actor holds up nobody.
 """
@@ -24,10 +26,13 @@ import trio
 
 from orgloop.delivery import breaker as breakers
 from orgloop.delivery import pipeline, rate
+from orgloop.delivery.ages import Ages
 from orgloop.delivery.config import DeliveryConfig
 from orgloop.delivery.dead_letters import DeadLetter
+from orgloop.delivery.kept import Keeper, Kept
 from orgloop.delivery.queue import Queue
 from orgloop.delivery.room import Room
+from orgloop.delivery.runs import Runs
 from orgloop.delivery.settler import Settler
 from orgloop.delivery.several import Several
 from orgloop.delivery.tries import AllTries, Tries
@@ -59,6 +64,12 @@ class LaneSpec:
     order_key: Callable[[Event], object] | None = None
     """What ``order_by`` finds in an event: any value."""
     delivery: DeliveryConfig = attrs.field(factory=DeliveryConfig)
+    retention_s: float | None = None
+    """How long an event may wait for its end, from its admission; None: for ever."""
+    keepers: Sequence[Keeper] = ()
+    """Asked, one after the other, whether an event is to be kept and not delivered."""
+    is_own: Callable[[Event], bool] | None = None
+    """Whether an event is the runtime's word to the actor, which no transform is to touch; None: none is."""
 
 
 class Surroundings(Protocol):
@@ -72,6 +83,16 @@ class Surroundings(Protocol):
     @property
     def room(self) -> Room:
         """What all lanes together may hold in memory."""
+        ...
+
+    @property
+    def runs(self) -> Runs:
+        """The runs before this one."""
+        ...
+
+    @property
+    def ages(self) -> Ages:
+        """Since when events wait."""
         ...
 
     @property
@@ -111,11 +132,13 @@ class Lane:
     spec: LaneSpec
     _around: Surroundings
     counts: Counter[str] = attrs.field(factory=Counter)
-    """Obligations since this lane began: ``admitted``, and by their ends ``delivered``, ``dropped``, ``dead``."""
+    """Obligations since this lane began: ``admitted``, ``delivered``, ``dropped``, ``dead``, ``expired``."""
     ready: Callable[[Lane], None] | None = None
     """Told whenever something is offered."""
     breaker: breakers.Breaker = attrs.field(init=False)
     queue: Queue = attrs.field(init=False)
+    kept: Kept = attrs.field(init=False)
+    """What waits for somebody else than the actor."""
     _surplus: deque[int] = attrs.field(factory=deque)
     _taken: dict[int, Admitted] = attrs.field(factory=dict)
     _tries: AllTries = attrs.field(init=False)
@@ -126,6 +149,8 @@ class Lane:
     _transformed: dict[int, Event] = attrs.field(factory=dict)
     """What the transforms have made of what a deadline has cut short, so that they are not asked again."""
     _key: str = attrs.field(init=False)
+    _expired: int = 0
+    """What has a lower number than this has waited for too long."""
 
     def __attrs_post_init__(self) -> None:
         """Start with a closed breaker and a full bucket."""
@@ -138,19 +163,34 @@ class Lane:
             drop_oldest=delivery.overflow == "drop_oldest",
             room=self._around.room,
         )
+        self.kept = Kept(self._around.settler)
         per_s = delivery.max_rate_per_s
         self._bucket = None if per_s == math.inf else rate.full(per_s, trio.current_time())
         self._key = hashlib.blake2b(f"{spec.module}\0{spec.route}".encode(), digest_size=8).hexdigest()
         self._tries = AllTries(self._around, delivery.retry, self._key)
+        self._expired = self._around.ages.expired(spec.retention_s, trio.current_time())
 
     @property
     def in_flight(self) -> int:
         """How many obligations have not ended: always those admitted, less those that have."""
+        return len(self.queue) + len(self._taken) + len(self._surplus) + len(self.kept)
+
+    @property
+    def in_motion(self) -> int:
+        """How many of these wait for the actor, and not for somebody else."""
         return len(self.queue) + len(self._taken) + len(self._surplus)
+
+    @property
+    def may_expire(self) -> bool:
+        """Whether anything ends here because it has waited for too long."""
+        return self.spec.retention_s is not None or any(keeper.ttl_s is not None for keeper in self.spec.keepers)
 
     def offer(self, admitted: Admitted) -> None:
         """Take an obligation; never waits."""
         self.counts["admitted"] += 1
+        if admitted.sequence < self._expired:
+            self._expire(admitted)
+            return
         surplus = self.queue.offer(admitted)
         if surplus is not None:
             self._surplus.append(surplus)
@@ -160,9 +200,35 @@ class Lane:
         if self.ready is not None:
             self.ready(self)
 
+    def look_for_expired(self) -> None:
+        """End what has waited here for too long; what is under way ends before its next attempt."""
+        now_s, retention_s = trio.current_time(), self.spec.retention_s
+        self._expired = self._around.ages.expired(retention_s, now_s)
+        expired = dict.fromkeys(self.queue.expire(self._expired), retention_s or 0.0)
+        expired |= self.kept.expired(self._around.ages, retention_s, now_s)
+        for sequence in expired:
+            if sequence in self.kept:
+                self.kept.remove(self, sequence, has_ended=True)
+            self._end(sequence, "expired", "expired")
+        if expired:
+            metadata = {"count": len(expired), "first": min(expired), "last": max(expired)}
+            self._tell_expired(None, min(expired.values()), metadata=metadata)
+
+    def _expire(self, admitted: Admitted) -> None:
+        self._end(admitted.sequence, "expired", "expired")
+        self._tell_expired(admitted.event, self.spec.retention_s or 0.0)
+
+    def _tell_expired(self, event: Event | None, limit_s: float, **fields: Any) -> None:
+        waited = f"not ended within {limit_s:g} s of its admission"
+        self._tell("deliver.expired", event, result="expired", error=waited, **fields)
+
+    def tries_of(self, sequence: int) -> Tries | None:
+        """What was tried without success of an obligation that has not ended."""
+        return self._tries.noted(sequence)
+
     def leave(self) -> list[int]:
         """Give up every claim on what has not ended; its sequences. For a lane on which nobody works any more."""
-        left = [*self._taken, *self._surplus, *self.queue.empty()]
+        left = [*self._taken, *self._surplus, *self.kept.empty(self), *self.queue.empty()]
         self._taken.clear()
         self._surplus.clear()
         self._transformed.clear()
@@ -175,7 +241,7 @@ class Lane:
 
         What is under way stays, and what is too much, for as long as this lane is in a mailbox: they may end here.
         """
-        waiting = self.queue.empty()
+        waiting = [*self.kept.empty(self), *self.queue.empty()]
         self._transformed.clear()
         heir.queue.put_first(waiting)
         self._tries.hand_on(heir._tries, waiting)
@@ -186,7 +252,7 @@ class Lane:
         if heir.counts is not self.counts:
             self.counts.update(heir.counts)
             heir.counts = self.counts
-        if heir.in_flight and heir.ready is not None:
+        if heir.in_motion and heir.ready is not None:
             heir.ready(heir)
 
     async def work(self, actor: Actor) -> None:
@@ -210,7 +276,7 @@ class Lane:
 
         With a turn, in its scope; when that is over, this ends, and there may be something left.
         """
-        while turn is None and self.in_flight:
+        while turn is None and self.in_motion:
             own = Turn()
             with own.scope:
                 await self.work_off(actor, own)
@@ -218,7 +284,7 @@ class Lane:
             return
         if self.spec.delivery.concurrency == 1:
             await self._work_off_alone(actor, turn)
-        if self.in_flight and not turn.is_over:
+        if self.in_motion and not turn.is_over:
             turn.clear()
             with trio.CancelScope() as self._until_none_is_left:
                 await self.work(actor)
@@ -261,6 +327,9 @@ class Lane:
     async def carry(self, admitted: Admitted, actor: Actor, turn: Turn | None = None) -> None:
         """Do everything for one obligation until it ends; with a turn, its scope cuts the attempts short."""
         tries = self._tries.of(admitted)
+        if admitted.sequence < self._expired and not tries.given_up:
+            self._expire(admitted)
+            return
         if not tries.given_up:
             result = await self._transform(admitted, turn) if self.spec.steps else admitted.event
             if isinstance(result, pipeline.Dropped):
@@ -269,8 +338,11 @@ class Lane:
             if isinstance(result, pipeline.Broken):
                 reason = "transform_halt" if result.halt else "transform"
                 self._tries.give_up(admitted.sequence, tries, reason, result.error)
-            elif await self._try(admitted, result, tries, actor, turn):
-                return
+            else:
+                if self.spec.keepers and self._is_kept(admitted, result):
+                    return
+                if await self._try(admitted, result, tries, actor, turn):
+                    return
         if turn is not None:
             turn.clear()
         await self._bury(admitted, tries.given_up, tries)
@@ -279,6 +351,8 @@ class Lane:
     async def _transform(self, admitted: Admitted, turn: Turn | None) -> Event | pipeline.Dropped | pipeline.Broken:
         if self._transformed and admitted.sequence in self._transformed:
             return self._transformed.pop(admitted.sequence)
+        if self.spec.is_own is not None and self.spec.is_own(admitted.event):
+            return admitted.event
         tell = None if self._around.silent else self._tell
         clear = None if turn is None else turn.clear
         return await pipeline.run(self.spec.steps, admitted, tell=tell, before_waiting=clear)
@@ -290,6 +364,10 @@ class Lane:
                 if turn is not None:
                     turn.clear()
                 await self._wait_for_a_turn(tries)
+                if admitted.sequence < self._expired:
+                    self._give_turn_back()
+                    self._expire(admitted)
+                    return True
             outcome = await self._attempt(admitted, event, tries, actor, turn)
             if self._is_ended_by(outcome, admitted, event, tries):
                 return True
@@ -397,11 +475,62 @@ class Lane:
                 self.breaker, _ = breakers.allows(self.breaker, now_s)
                 return
 
+    def _give_turn_back(self) -> None:
+        """Make no attempt after all; another one may have the trial of the breaker."""
+        self.breaker = breakers.abandoned(self.breaker, since=self.breaker.openings)
+        self._breaker_changed.unpark_all()
+
     def _take_token(self, now_s: float) -> float:
         if self._bucket is None:
             return 0.0
         self._bucket, wait_s = rate.take(self._bucket, now_s)
         return wait_s
+
+    # -- what is kept --------------------------------------------------------------------------------------------------
+
+    def _is_kept(self, admitted: Admitted, event: Event) -> bool:
+        """Whether somebody keeps an obligation; what is too much then is given up as in the queue."""
+        sequence = admitted.sequence
+        for keeper in self.spec.keepers:
+            if keeper.wants(self, admitted, event):
+                self._taken.pop(sequence, None)
+                self.kept.add(sequence, keeper)
+                if len(self.kept) > self.queue.depth:
+                    self._give_up_surplus(next(iter(self.kept)) if self.queue.drop_oldest else sequence)
+                self._look_whether_any_is_left()
+                return True
+        return False
+
+    def _give_up_surplus(self, sequence: int) -> None:
+        self.kept.remove(self, sequence, has_ended=True)
+        self._surplus.append(sequence)
+        self._too_many.unpark()
+        self._tell("pipeline.backpressure", None, queue_depth=self.spec.delivery.queue_depth)
+
+    def end_kept(self, sequence: int, count: str, outcome: str) -> None:
+        """End an obligation that is kept."""
+        self.kept.remove(self, sequence, has_ended=True)
+        self._end(sequence, count, outcome)
+
+    def resume(self, sequence: int) -> None:
+        """Have an obligation that is kept come to its turn again, before what waits."""
+        self.kept.remove(self, sequence, has_ended=False)
+        self.queue.put_first([sequence])
+        if self.ready is not None:
+            self.ready(self)
+
+    def give_up(self, sequence: int, reason: str, error: str) -> None:
+        """Have an obligation that is kept become a dead letter, now or after a restart."""
+        self._tries.give_up(sequence, self._tries.noted(sequence) or Tries(), reason, error)
+        self.resume(sequence)
+
+    async def look(self, admitted: Admitted) -> Event | pipeline.Dropped | pipeline.Broken:
+        """What the transforms make of an event that is kept, once more; it is told to nobody."""
+        return await pipeline.run(self.spec.steps, admitted, tell=None)
+
+    def tell(self, phase: str, event: Event | None, **fields: Any) -> None:
+        """Notice something about an event of this route."""
+        self._tell(phase, event, **fields)
 
     # -- what came of it -----------------------------------------------------------------------------------------------
 
@@ -465,7 +594,10 @@ class Lane:
             self._transformed.pop(sequence, None)
         self._tries.forget(sequence)
         self._around.settler.end(sequence, outcome, module=spec.module, route=spec.route)
-        if self._until_none_is_left is not None and not self.in_flight:
+        self._look_whether_any_is_left()
+
+    def _look_whether_any_is_left(self) -> None:
+        if self._until_none_is_left is not None and not self.in_motion:
             self._until_none_is_left.cancel("nothing is left")
 
     def _tell(self, phase: str, event: Event | None, **fields: Any) -> None:

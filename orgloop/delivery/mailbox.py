@@ -34,7 +34,7 @@ class Mailbox:
         """Take a lane in; what it holds already is worked on."""
         self.lanes[lane.spec.route] = lane
         lane.ready = self._is_ready
-        if lane.in_flight:
+        if lane.in_motion:
             self._is_ready(lane)
 
     async def remove(self, route: str) -> Lane:
@@ -51,7 +51,7 @@ class Mailbox:
 
     async def serve(self, actor: Actor) -> None:
         """Work on all lanes until cancelled; what the actor raises ends this, and every lane keeps what it had."""
-        self._ready = {lane: None for lane in self.lanes.values() if lane.in_flight}
+        self._ready = {lane: None for lane in self.lanes.values() if lane.in_motion}
         async with trio.open_nursery() as nursery:
             while True:
                 while not self._ready:
@@ -86,7 +86,7 @@ class Mailbox:
             del self._busy[lane]
             if self._changed:
                 self._changed.unpark_all()
-            if lane.ready is not None and lane.in_flight:
+            if lane.ready is not None and lane.in_motion:
                 self._is_ready(lane)
 
     def _is_ready(self, lane: Lane) -> None:

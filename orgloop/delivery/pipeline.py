@@ -7,11 +7,15 @@ A transform that raises has failed; what then happens, the route says: ``on_erro
     pass            it goes on as it was before this transform
     drop            it is dropped, as if the transform had dropped it
     halt            it is given up, and the route says so as loudly as it can
+
+One that waits has a deadline, and has failed when that passes. One that computes, or blocks, without ever waiting
+cannot be interrupted: it stops the whole loop, which is for the watchdog of the loop to see. What takes long belongs
+into a script, a process of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
 from typing import Any, Literal
 
@@ -19,7 +23,7 @@ import attrs
 import trio
 
 from orgloop.event import Event
-from orgloop.sdk import Admitted, Context, Transform
+from orgloop.sdk import Admitted, Context, Transform, TransformFailed
 
 OnError = Literal["dead_letter", "pass", "drop", "halt"]
 Tell = Callable[..., None]
@@ -34,6 +38,8 @@ class Step:
     context: Callable[[Admitted], Context]
     """What it is told, and may remember, for this event."""
     on_error: OnError = "dead_letter"
+    timeout_s: float = 30.0
+    """How long it may wait for one event; ``inf``: it keeps a deadline of its own."""
     test: Callable[[Event], bool] | None = None
     """Asked instead, if all that the transform does is to pass or drop, and the event is all it needs to know."""
 
@@ -79,7 +85,7 @@ async def run(
                 if not isinstance(result, Event) and isawaitable(result):
                     if before_waiting is not None:
                         before_waiting()
-                    result = await result
+                    result = await _in_time(step, result)
                 result = _checked(step, result)
         # Whatever it is that went wrong in there, SystemExit too, on_error is what the operator has said about it.
         except BaseException as exc:
@@ -101,6 +107,12 @@ async def run(
             tell("transform.pass", event, transform=step.name)
         event = result
     return event
+
+
+async def _in_time(step: Step, result: Awaitable[Any]) -> Any:
+    with trio.move_on_after(step.timeout_s):
+        return await result
+    raise TransformFailed(f"no answer within {step.timeout_s:g} s")
 
 
 _PHASES = {

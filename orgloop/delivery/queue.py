@@ -78,6 +78,15 @@ class Queue:
         self._positions.clear()
         return left
 
+    def expire(self, before: int) -> list[int]:
+        """Take out, from the front, what has a lower number than that; the numbers, in order."""
+        held, positions, expired = self._held, self._positions, list[int]()
+        while held and held[0].sequence < before:
+            expired.append(self._pop().sequence)
+        while not held and positions and positions[0] < before:
+            expired.append(positions.popleft())
+        return expired
+
     def put_first(self, sequences: Sequence[int]) -> None:
         """Put obligations to the front, in order, to be read when it is their turn."""
         self._positions = deque([*sequences, *self.empty()])

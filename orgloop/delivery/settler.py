@@ -26,7 +26,7 @@ class Settler:
 
     _settle: Settle
     open: int = 0
-    """How many obligations of routes have not ended."""
+    """How many obligations of routes have not ended, but for those that a lane keeps for somebody (see kept.py)."""
     rounds: int = 0
     """How often something was handed over."""
     _left: dict[int, int] = attrs.field(factory=dict)

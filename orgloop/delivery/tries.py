@@ -2,7 +2,8 @@
 What was tried of the obligations of a lane that have not ended, in memory and, over a restart, in notes on the bus.
 
 Law: an attempt that may have reached the actor is counted, whatever became of it: it failed, the actor crashed, it was
-cancelled, or the process ended. What was given up is never tried again, but only waits for its dead letter.
+cancelled, or the process ended (see runs.py). What was given up is never tried again, but only waits for its dead
+letter.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import trio
 
 from orgloop.delivery.dead_letters import sound
 from orgloop.delivery.retry import MAX_RETRY_AFTER_S, RetryConfig, next_attempt
+from orgloop.delivery.runs import Runs
 from orgloop.delivery.settler import Settler
 from orgloop.sdk import Admitted, Failed
 
 ATTEMPTS = "attempts"
-"""Kind of the notes: failed, lost, first error, last error, due (Unix seconds), why it was given up."""
+"""Kind of the notes: failed, lost, first error, last error, due (Unix seconds), why it was given up, crashes so far."""
 
 
 @attrs.define
@@ -30,7 +32,7 @@ class Tries:
 
     failed: int = 0
     lost: int = 0
-    """Attempts of which nobody knows what came: cancelled, or of an earlier run."""
+    """Attempts of which nobody knows what came: cancelled, or of a run that crashed."""
     first_error: str = ""
     last_error: str = ""
     due_s: float = -math.inf
@@ -49,6 +51,8 @@ class Bus(Protocol):
 
     @property
     def settler(self) -> Settler: ...
+    @property
+    def runs(self) -> Runs: ...
     def now_s(self) -> float: ...
     def note(self, kind: str, key: str) -> Any: ...
 
@@ -68,6 +72,14 @@ class AllTries:
         tries = self._kept.get(admitted.sequence)
         if tries is None:
             tries = self._recall(admitted.sequence) if admitted.recovered else Tries()
+        return tries
+
+    def noted(self, sequence: int) -> Tries | None:
+        """What was tried of an obligation, if that is known yet; for whoever only looks."""
+        tries = self._kept.get(sequence)
+        if tries is None and (noted := self._bus.note(ATTEMPTS, self._key(sequence))):
+            failed, lost, first_error, last_error = noted[:4]
+            tries = Tries(failed, lost, first_error, last_error, given_up=noted[5])
         return tries
 
     def fail(self, sequence: int, tries: Tries, failed: Failed) -> float | None:
@@ -103,10 +115,13 @@ class AllTries:
                 heir._kept[sequence] = tries
 
     def _recall(self, sequence: int) -> Tries:
-        """What an earlier run has noted; one attempt of it more may have got through without anybody knowing."""
+        """What an earlier run has noted, and what it may have had no time to note."""
         noted = self._bus.note(ATTEMPTS, self._key(sequence))
-        failed, lost, first_error, last_error, due_s, given_up = noted or (0, 0, "", "", 0.0, "")
-        tries = Tries(failed, lost + 1, first_error, last_error, given_up=given_up)
+        failed, lost, first_error, last_error, due_s, given_up, *at = noted or (0, 0, "", "", 0.0, "")
+        lost += self._bus.runs.unnoted(sequence, noted_at=at[0] if at else None)
+        tries = Tries(failed, lost, first_error, last_error, given_up=given_up)
+        if not noted and not lost:
+            return tries
         # The wall clock may have been set meanwhile: never wait longer than any schedule would have.
         longest_s = max(MAX_RETRY_AFTER_S, self._config.max_delay_s)
         self._keep(sequence, tries, wait_s=min(max(0.0, due_s - self._bus.now_s()), longest_s))
@@ -117,7 +132,7 @@ class AllTries:
         tries.due_s = trio.current_time() + wait_s
         due_s = self._bus.now_s() + wait_s
         noted = [tries.failed, tries.lost, tries.first_error, tries.last_error, due_s, tries.given_up]
-        self._bus.settler.note(ATTEMPTS, self._key(sequence), noted)
+        self._bus.settler.note(ATTEMPTS, self._key(sequence), [*noted, self._bus.runs.crashes])
 
     def _key(self, sequence: int) -> str:
         return f"{self._prefix}-{sequence}"

@@ -19,7 +19,7 @@ from typing import Any
 from orgloop.delivery.tries import ATTEMPTS
 from orgloop.embed._callbacks import Listeners, Settled
 from orgloop.event import Event
-from orgloop.sdk import Admitted, EventBus, Note, Settlement
+from orgloop.sdk import Admitted, EventBus, Note, Query, Recorded, Settlement
 
 REMEMBERED = 65_536
 """How many unsettled events of a durable bus are remembered; what came of older ones is told as an error."""
@@ -83,6 +83,10 @@ class ListeningBus:
     async def flush(self) -> None:
         """As the bus does."""
         await self._bus.flush()
+
+    async def history(self, query: Query) -> list[Recorded]:
+        """As the bus does."""
+        return await self._bus.history(query)
 
     async def read(self, sequences: Sequence[int]) -> list[Admitted]:
         """As the bus does."""

@@ -21,6 +21,7 @@ from orgloop.embed._listening import ListeningBus
 from orgloop.embed._runtime import Source, open_here
 from orgloop.errors import Closed, ConfigError, ModuleError
 from orgloop.event import Event, timestamp_of
+from orgloop.runtime.outlived import forgetting
 from orgloop.runtime.runtime import Config, Runtime, open_runtime
 from orgloop.runtime.statistics import Statistics
 from orgloop.sdk import ERROR, SEVERITY_OF, Actor, EventBus, Logger, Notice, Transform
@@ -123,7 +124,8 @@ class OrgLoop:
             return MemoryBus()
         if self._bus == "file":
             assert self._home is not None
-            return FileBus(await stack.enter_async_context(open_wal(RealDisk(self._home / "data" / "wal"))))
+            disk = RealDisk(self._home / "data" / "wal")
+            return FileBus(await stack.enter_async_context(open_wal(disk, outlived=forgetting())))
         assert not isinstance(self._bus, str)
         return self._bus
 
@@ -181,7 +183,7 @@ class OrgLoop:
 
     def statistics(self) -> Statistics:
         """
-        A snapshot in which ``admitted = delivered + dropped + dead + in_flight`` holds for every route.
+        A snapshot in which ``admitted = delivered + dropped + dead + expired + in_flight`` holds for every route.
 
         After the block it is that of the end, and the module is ``removed``.
         """

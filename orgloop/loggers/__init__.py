@@ -13,11 +13,12 @@ from typing import Any
 
 import attrs
 
+from orgloop.loggers._rotation import Rotated, rotated_files
 from orgloop.loggers.console import Console, ConsoleConfig
 from orgloop.loggers.file import File, FileConfig
 from orgloop.sdk import Logger
 
-__all__ = ["BUILT_IN", "BuiltIn", "Console", "ConsoleConfig", "File", "FileConfig"]
+__all__ = ["BUILT_IN", "BuiltIn", "Console", "ConsoleConfig", "File", "FileConfig", "Rotated", "rotated_files"]
 
 
 @attrs.frozen

@@ -23,18 +23,23 @@ def contained(what: str) -> Iterator[None]:
     try:
         yield
     except BaseException as exc:
-        fatal = [leaf for leaf in _leaves(exc) if not _may_pass(leaf)]
-        if not fatal:
-            raise
+        raise_contained(what, exc)
+        raise
+
+
+def raise_contained(what: str, raised: BaseException) -> None:
+    """Raise what stands for something that must not pass; what may pass is left to whoever has caught it."""
+    fatal = [leaf for leaf in _leaves(raised) if not _may_pass(leaf)]
+    if fatal:
         raise PluginError(
-            f"{what} raised {_words(fatal[0]) or type(fatal[0]).__name__}, which is not its to raise"
-        ) from exc
+            f"{what} raised {repr_of(fatal[0]) or type(fatal[0]).__name__}, which is not its to raise"
+        ) from raised
 
 
 def _may_pass(raised: BaseException) -> bool:
     if isinstance(raised, trio.Cancelled):
         return _is_being_cancelled()
-    return isinstance(raised, Exception) and _words(raised) is not None
+    return isinstance(raised, Exception) and repr_of(raised) is not None
 
 
 def _is_being_cancelled() -> bool:
@@ -42,7 +47,7 @@ def _is_being_cancelled() -> bool:
     return trio.current_effective_deadline() == -math.inf
 
 
-def _words(raised: BaseException) -> str | None:
+def repr_of(raised: BaseException) -> str | None:
     """What it says it is; None if it raises instead, and that may be anything too."""
     try:
         return repr(raised)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 import attrs
@@ -22,9 +21,10 @@ from orgloop.config.supervision import SupervisionConfig
 from orgloop.delivery.mailbox import Mailbox
 from orgloop.runtime.checkpoints import Place
 from orgloop.runtime.containment import contained
+from orgloop.runtime.pulse import Asked, asked, watched
 from orgloop.runtime.pushed import Desk
 from orgloop.runtime.sources import SourceSpec, Standing, Surroundings, serve_source
-from orgloop.sdk import Actor, Polled, PolledSource
+from orgloop.sdk import Actor
 from orgloop_supervisors import Backoff, ChildSpec, Restart, Shutdown, Supervisor, SupervisorSpec
 
 Make = Callable[[], Any]
@@ -127,14 +127,20 @@ def child_of(
 
 
 async def serve_actor(
-    id_: str, make: Make, mailbox: Mailbox, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    id_: str,
+    make: Make,
+    mailbox: Mailbox,
+    *,
+    watchdog_s: float | None = None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """One life of an actor: entered, if it holds something open, then at work until cancelled."""
-    with contained(f"actor {id_!r}"):
+    what = f"actor {id_!r}"
+    with contained(what):
         actor: Actor = make()
-        async with entered(actor):
+        async with entered(actor), watched(watchdog_s, task_status) as pulse:
             task_status.started()
-            await mailbox.serve(actor)
+            await mailbox.serve(Asked(what, actor, pulse))
 
 
 async def serve_transform(
@@ -152,21 +158,34 @@ async def serve_polled(
     standing: Standing,
     around: Surroundings,
     *,
+    watchdog_s: float | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """One life of a source that looks for itself."""
-    with contained(f"source {spec.id!r}"):
-        await serve_source(spec, standing, around, task_status=task_status)
+    what = f"source {spec.id!r}"
+    with contained(what):
+        if watchdog_s is None:
+            await serve_source(spec, standing, around, task_status=task_status)
+            return
+        async with watched(watchdog_s, task_status) as pulse:
+            seen = attrs.evolve(spec, make=lambda: asked(what, spec.make(), pulse))
+            await serve_source(seen, standing, around, task_status=task_status)
 
 
 async def serve_pushed(
-    id_: str, make: Make, desk: Desk, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    id_: str,
+    make: Make,
+    desk: Desk,
+    *,
+    watchdog_s: float | None = None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """One life of a source that is told."""
-    with contained(f"source {id_!r}"):
+    what = f"source {id_!r}"
+    with contained(what):
         source = make()
-        async with entered(source):
-            await desk.serve(source, task_status=task_status)
+        async with entered(source), watched(watchdog_s, task_status) as pulse:
+            await desk.serve(Asked(what, source, pulse), task_status=task_status)
 
 
 async def serve_both(
@@ -174,27 +193,19 @@ async def serve_both(
     desk: Desk,
     around: Surroundings,
     *,
+    watchdog_s: float | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """One life of a source that is told, and looks for itself too: one object, entered once."""
-    with contained(f"source {spec.id!r}"):
+    what = f"source {spec.id!r}"
+    with contained(what):
         source = spec.make()
-        only_polls = attrs.evolve(spec, make=partial(_Polls, source))
-        async with entered(source), trio.open_nursery() as nursery:
-            await nursery.start(desk.serve, source)
+        async with entered(source), watched(watchdog_s, task_status) as pulse, trio.open_nursery() as nursery:
+            seen = Asked(what, source, pulse)
+            only_polls = attrs.evolve(spec, make=lambda: seen)
+            await nursery.start(desk.serve, seen)
             await nursery.start(serve_source, only_polls, desk.standing, around)
             task_status.started()
-
-
-@attrs.frozen(eq=False)
-class _Polls:
-    """The one side of a source, which somebody else has entered."""
-
-    _source: PolledSource
-
-    async def poll(self, checkpoint: str | None) -> Polled:
-        """Ask it."""
-        return await self._source.poll(checkpoint)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ takes over from that every member and every route that is made of the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -28,14 +29,17 @@ from orgloop.config.project import Project
 from orgloop.config.prompt import read_prompt
 from orgloop.config.supervision import BackoffConfig, SupervisionConfig
 from orgloop.delivery.config import DeliveryConfig
+from orgloop.delivery.kept import Keeper
 from orgloop.delivery.lane import Lane, LaneSpec
 from orgloop.delivery.mailbox import Mailbox
 from orgloop.delivery.pipeline import Step
-from orgloop.errors import OrgLoopError
+from orgloop.errors import ConfigError, OrgLoopError
+from orgloop.event import Event
 from orgloop.routing import Route, compile_config, compile_path, render_config
 from orgloop.runtime import members, pushed
 from orgloop.runtime.checkpoint_files import CheckpointFiles
 from orgloop.runtime.checkpoints import BusPlace, MemoryPlace, Place, fingerprint_of
+from orgloop.runtime.inbox import InboxConfig, Slot, inbox_of, is_notification
 from orgloop.runtime.members import ActorMember, Group, Make, Member, SourceMember, child_of
 from orgloop.runtime.notices import LEVELS
 from orgloop.runtime.plugins import Faults, Given, Plugins
@@ -124,9 +128,9 @@ class Module:
         return {wire.route: wire.lane for wire in self.wires.values()}
 
     @property
-    def in_flight(self) -> int:
-        """How many obligations have not ended."""
-        return sum(wire.lane.in_flight for wire in self.wires.values()) + sum(lane.in_flight for lane in self.draining)
+    def in_motion(self) -> int:
+        """How many obligations wait for an actor: all that have not ended, but those that are kept for somebody."""
+        return sum(wire.lane.in_motion for wire in self.wires.values()) + sum(lane.in_motion for lane in self.draining)
 
     def members_of_sources(self) -> Mapping[str, SourceMember]:
         """The sources, by their ids."""
@@ -230,7 +234,8 @@ class _Builder:
     def _actor(self, config: ActorConfig) -> Member:
         made = self.plugins.actor(config, self.origin.objects.actors, self._place(config.id))
         mailbox = Mailbox()
-        run = partial(members.serve_actor, config.id, made.make, mailbox)
+        watchdog_s = config.supervision.watchdog_s
+        run = partial(members.serve_actor, config.id, made.make, mailbox, watchdog_s=watchdog_s)
         return self._kept(
             "actors",
             ActorMember(
@@ -253,12 +258,13 @@ class _Builder:
         place = self._checkpoint_place(config, made.identity, files)
         around = self._around(place)
         run: Callable[..., Any]
+        watchdog_s = config.supervision.watchdog_s
         if desk is None:
-            run = partial(members.serve_polled, spec, standing, around)
+            run = partial(members.serve_polled, spec, standing, around, watchdog_s=watchdog_s)
         elif polls:
-            run = partial(members.serve_both, spec, desk, around)
+            run = partial(members.serve_both, spec, desk, around, watchdog_s=watchdog_s)
         else:
-            run = partial(members.serve_pushed, config.id, made.make, desk)
+            run = partial(members.serve_pushed, config.id, made.make, desk, watchdog_s=watchdog_s)
         kept_in = (self.config.defaults.checkpoint, self.origin.directory) if polls else None
         return self._kept(
             "sources",
@@ -349,6 +355,7 @@ class _Builder:
                 attrs.evolve(config, description=None),
                 prompt,
                 None if actor is None else actor.mailbox,
+                self.config.defaults.event_retention_s,
                 tuple(None if part is None else part.made_of for part in parts),
             )
             before = self.beside.wires.get(config.name) if self.beside is not None else None
@@ -382,18 +389,34 @@ class _Builder:
             actor=config.then.actor,
         )
         steps, opened = self._steps(config, parts)
+        render: Callable[[Event], Mapping[str, Any]] = partial(render_config, compile_config(config.then.config))
+        inbox, keepers = self._inbox(config), list[Keeper]()
+        if inbox is not None:
+            slot = Slot(self.services.inbox, inbox, render)
+            keepers.append(slot)
+            render = partial(slot.config, self.origin.name, config.then.actor)
         spec = LaneSpec(
             module=self.origin.name,
             route=config.name,
             actor=config.then.actor,
             steps=steps,
-            config=partial(render_config, compile_config(config.then.config)),
+            config=render,
             prompt=prompt,
             order_key=None if delivery.order_by is None else compile_path(delivery.order_by).find,
             delivery=delivery,
+            retention_s=self.config.defaults.event_retention_s,
+            keepers=keepers,
+            is_own=is_notification if keepers else None,
         )
         lane = Lane(spec, LaneServices(self.origin.name, self.services))
         return Wire(route=route, lane=lane, actor=actor, made_of=made_of, steps=opened)
+
+    def _inbox(self, config: RouteConfig) -> InboxConfig | None:
+        try:
+            return inbox_of(config.then.config)
+        except ConfigError as exc:
+            faults = [attrs.evolve(fault, path=("then", "config", *fault.path)) for fault in exc.faults]
+            raise ConfigError(str(exc), faults) from exc
 
     def _prompt(self, config: RouteConfig) -> Prompt | None:
         if config.with_ is None:
@@ -412,7 +435,9 @@ class _Builder:
             return None
         on_error = ref.on_error or definition.on_error
         id_ = f"{config.name}/{place + 1} {ref.ref}"
-        return _Part(ref.ref, id_, made.make, on_error, (definition, ref, made.made_of))
+        # A script keeps it itself, and kills all of its processes then.
+        timeout_s = math.inf if definition.type == "script" else definition.timeout_ms / 1000
+        return _Part(ref.ref, id_, made.make, on_error, timeout_s, (definition, ref, made.made_of))
 
     def _steps(self, config: RouteConfig, parts: list[_Part]) -> tuple[list[Step], tuple[Member, ...]]:
         steps, opened = [], []
@@ -421,7 +446,15 @@ class _Builder:
             transform: Transform = part.make()
             context = _contexts(self.origin.name, config, part.name, self.services)
             test = transform.test if isinstance(transform, Filter) else None
-            steps.append(Step(name=part.name, transform=transform, context=context, on_error=part.on_error, test=test))
+            step = Step(
+                name=part.name,
+                transform=transform,
+                context=context,
+                on_error=part.on_error,
+                timeout_s=part.timeout_s,
+                test=test,
+            )
+            steps.append(step)
             if test is None and hasattr(transform, "__aenter__"):
                 run = partial(members.serve_transform, part.id, transform)
                 child = child_of(part.id, run, AT_ONCE)
@@ -440,6 +473,7 @@ class _Part:
     id: str
     make: Make
     on_error: Any
+    timeout_s: float
     made_of: object
 
 

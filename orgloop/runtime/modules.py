@@ -256,7 +256,7 @@ class Modules:
                     supervisor = await host.wait_running(loaded.child)
                     await supervisor.terminate_child(module.sources.child.id)
             with trio.move_on_after(drain_s):
-                while module.in_flight:
+                while module.in_motion:
                     await self._services.settler.wait_for_ends()
             self._router.hold(name)
             await self._remove(host, name)

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 import attrs
 
 from orgloop.sdk import Admitted
+from orgloop.sdk.bus import looked_for
 
 READ_AT_ONCE = 256
 Ended = frozenset[tuple[str, str]]
@@ -64,8 +65,9 @@ class Parking:
         parked = self._parked[module]
         while parked:
             wanted = sorted(parked)[:READ_AT_ONCE]
-            found = {admitted.sequence: admitted for admitted in await read(wanted)}
-            for sequence in wanted:
+            given = await read(wanted)
+            found = {admitted.sequence: admitted for admitted in given}
+            for sequence in looked_for(wanted, given):
                 one = parked.pop(sequence)
                 if sequence in found:
                     admitted = attrs.evolve(found[sequence], settled=one.ended, recovered=one.recovered)

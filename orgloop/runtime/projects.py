@@ -94,6 +94,15 @@ class Projects:
                 await self._modules.unload(gone.name, drain_s=drain_s)
         return result
 
+    async def unload(self, name: str, *, drain_s: float) -> int:
+        """Take a module out, and after it those that it names; how many obligations are left for their next loads."""
+        project = self._modules.find(name).origin.project
+        left = await self._modules.unload(name, drain_s=drain_s)
+        for one in project.modules if project is not None else ():
+            if one.name in self._modules.loaded:
+                left += await self._modules.unload(one.name, drain_s=drain_s)
+        return left
+
     # -- over restarts -------------------------------------------------------------------------------------------------
 
     async def remember(self) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +21,7 @@ import trio
 
 from orgloop.delivery.pipeline import crash_in, words
 from orgloop.errors import EventError, OrgLoopError, PluginError, Unavailable
-from orgloop.event import Event, faults_of, timestamp_of
+from orgloop.event import Event, faults_of, id_of, timestamp_of
 from orgloop.runtime import source_health
 from orgloop.runtime.checkpoints import note_key
 from orgloop.runtime.containment import contained
@@ -101,7 +101,7 @@ class Desk:
         life = self._at_work
         if life is None:
             raise Unavailable(f"source {self._around.source!r} is not at work", retry_after_s=RETRY_AFTER_S)
-        received = await self._received(life, request)
+        received = self._named(await self._received(life, request))
         try:
             events = [self._stamped(event) for event in received.events]
             self._refuse_faults(events)
@@ -120,7 +120,11 @@ class Desk:
                 received: object = await life.source.receive(request)
             if not isinstance(received, Received):
                 raise PluginError(f"source {name!r} returned {type(received).__name__}, which is not Received")
-            return attrs.evolve(received, events=list(received.events))
+            events = list(received.events)
+            found: list[object] = [*events]  # whatever its annotations promise
+            if strangers := [type(event).__name__ for event in found if not isinstance(event, Event)]:
+                raise PluginError(f"source {name!r} received {strangers[0]}, which is no Event")
+            return attrs.evolve(received, events=events)
         except BaseException as exc:
             crash = crash_in(exc)
             if not isinstance(crash, Exception):
@@ -130,11 +134,22 @@ class Desk:
             self._note_failure(f"the source crashed: {words(crash)}")
             raise Unavailable(f"source {name!r} crashed over the request", retry_after_s=RETRY_AFTER_S) from exc
 
-    def _stamped(self, event: object) -> Event:
+    def _named(self, received: Received) -> Received:
+        """Events of a delivery with an id have theirs from it, so whoever sends it again is told of the same ones."""
+        if received.delivery_id is None:
+            return received
+        place = (self._around.module, self._around.source, received.delivery_id)
+        named: list[Event] = []
+        names: dict[str, str] = {}
+        for number, event in enumerate(received.events):
+            id_ = names[event.id] = id_of(*place, str(number))
+            named.append(attrs.evolve(event, id=id_))
+        response = attrs.evolve(received.response, body=_renamed(received.response.body, names))
+        return attrs.evolve(received, events=named, response=response)
+
+    def _stamped(self, event: Event) -> Event:
         """Where an event comes from is ours to say; that it follows from nothing, too."""
         around = self._around
-        if not isinstance(event, Event):
-            raise PluginError(f"source {around.source!r} received {type(event).__name__}, which is no Event")
         return attrs.evolve(event, source=around.source, module=around.module, ancestors=(), only_for=None)
 
     def _refuse_faults(self, events: list[Event]) -> None:
@@ -234,6 +249,17 @@ class _Life:
         """Have its supervisor hear of a crash; the first one counts."""
         self.crash = self.crash or crash
         self.over.set()
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Plain data with other names for the same."""
+    if isinstance(value, str):
+        return names.get(value, value)
+    if isinstance(value, dict):
+        return {key: _renamed(member, names) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_renamed(member, names) for member in value]
+    return value
 
 
 def _digest(content: bytes) -> str:

@@ -94,6 +94,8 @@ class Router:
     table: Table = attrs.field(factory=Table)
     received: int = 0
     """Events of this run that have come from the bus."""
+    next_sequence: int = 0
+    """The number behind all that have come."""
     is_refused: bool = False
     """Whether the bus cannot say just now what there is; it is asked again."""
     admitted: Counter[str] = attrs.field(factory=Counter)
@@ -107,7 +109,9 @@ class Router:
         """Route until cancelled."""
         task_status.started()
         while True:
-            for admitted in await self._receive():
+            batch = await self._receive()
+            self.next_sequence = max(self.next_sequence, batch[-1].sequence + 1)
+            for admitted in batch:
                 self.received += not admitted.recovered
                 self.route(admitted)
 

@@ -3,7 +3,7 @@ The composition root: builds the parts, hands each what it uses, and hosts modul
 
     orgloop                       rest_for_one
     ├── loggers                   one_for_one: those that hear of everything, from the first moment to the last
-    ├── services                  rest_for_one: settler, scheduler, undertaker, router
+    ├── services                  rest_for_one: settler, scheduler, undertaker, inbox, router, retention
     └── modules                   one_for_one, never gives up: a module can take down nobody but itself
         └── <module>              see module.py
 
@@ -29,23 +29,30 @@ from orgloop.config.module import ModuleConfig, read_module
 from orgloop.config.plan import Plan
 from orgloop.config.project import Project
 from orgloop.delivery.dead_letters import Damaged, DeadLetter, DeadLetters, Which
+from orgloop.delivery.lane import Lane
 from orgloop.delivery.settler import Settler
 from orgloop.errors import Closed, EventError, ModuleError, UnknownSource
 from orgloop.event import Event, faults_of, in_module
 from orgloop.runtime.asking import Examined, Explained, explained
 from orgloop.runtime.checkpoints import checkpoint_in
+from orgloop.runtime.containment import repr_of
+from orgloop.runtime.crashes import counted
+from orgloop.runtime.history import Trace, trace_of
+from orgloop.runtime.inbox import Drained, Session
 from orgloop.runtime.loops import NO_ROUTE, Loops
 from orgloop.runtime.module import Objects, Origin
 from orgloop.runtime.modules import DRAIN_S, Loaded, Modules
 from orgloop.runtime.notices import Notices
+from orgloop.runtime.outlived import forgetting
 from orgloop.runtime.progress import Progress
 from orgloop.runtime.projects import Projects
 from orgloop.runtime.pushed import Desk
+from orgloop.runtime.retention import Retention, ages_in
 from orgloop.runtime.router import Router
 from orgloop.runtime.scheduler import Scheduler
 from orgloop.runtime.services import Graveyard, MemoryGraveyard, Services, at_once
 from orgloop.runtime.statistics import ModuleStatus, SourceStatus, Statistics, counts_of
-from orgloop.sdk import INFO, EventBus, Logger, Notice, Request, Response
+from orgloop.sdk import INFO, EventBus, Logger, Notice, Query, Recorded, Request, Response
 from orgloop.wal import RealDisk, open_wal
 from orgloop_supervisors import ChildSpec, Shutdown, Strategy, Supervisor, SupervisorSpec, open_supervisor
 from orgloop_supervisors import Event as TreeEvent
@@ -81,7 +88,7 @@ async def open_runtime(
     """
     async with AsyncExitStack() as stack:
         directory = None if home is None else Path(home)
-        chosen = bus or await _bus_of(stack, directory)
+        chosen = bus or await _bus_of(stack, directory, now_s)
         notices = Notices(now_s)
         settler = Settler(lambda settlements, notes: chosen.settle(settlements, notes=notes))
         in_thread = at_once if directory is None else trio.to_thread.run_sync
@@ -89,7 +96,9 @@ async def open_runtime(
         if directory is not None:
             graveyard = letters = DeadLetters(directory / "data" / "dead-letters")
             await in_thread(letters.sweep)
-        services = Services(chosen, settler, notices, graveyard, now_s, in_thread, directory)
+        runs = await stack.enter_async_context(counted(chosen, settler))
+        services = Services(chosen, settler, notices, graveyard, now_s, in_thread, directory, runs=runs)
+        services.ages = ages_in(services)
         runtime = Runtime(services, loggers=loggers or {}, log_level=log_level)
         runtime.root = await stack.enter_async_context(open_supervisor(runtime.tree_spec()))
         try:
@@ -98,10 +107,11 @@ async def open_runtime(
             runtime.is_open = False
 
 
-async def _bus_of(stack: AsyncExitStack, home: Path | None) -> EventBus:
+async def _bus_of(stack: AsyncExitStack, home: Path | None, now_s: Callable[[], float]) -> EventBus:
     if home is None:
         return MemoryBus()
-    return FileBus(await stack.enter_async_context(open_wal(RealDisk(home / "data" / "wal"))))
+    disk = RealDisk(home / "data" / "wal")
+    return FileBus(await stack.enter_async_context(open_wal(disk, outlived=forgetting(now_s))))
 
 
 class Runtime:
@@ -118,6 +128,7 @@ class Runtime:
         self._router = Router(services.bus, services.settler, services.notices, self._loops.put)
         self._modules = Modules(services, self._router, self._scheduler)
         self._projects = Projects(self._modules, services.home, services.notices.tell)
+        self._retention = Retention(services, self._router)
         self._progress = Progress(services, self._router, self._scheduler)
         self.is_open = True
 
@@ -132,7 +143,9 @@ class Runtime:
                 ChildSpec(id="settler", run=self._services.settler.run),
                 ChildSpec(id="scheduler", run=self._scheduler.run, notify=True),
                 ChildSpec(id="undertaker", run=self._loops.bury_all),
+                ChildSpec(id="inbox", run=self._services.inbox.run),
                 ChildSpec(id="router", run=self._router.run, notify=True),
+                ChildSpec(id="retention", run=self._retention.run),
             ],
         )
         return SupervisorSpec(
@@ -254,9 +267,10 @@ class Runtime:
         """
         Take a module out: sources first, then what is under way has ``drain_s`` to end.
 
-        What has not ended waits for the next module of that name; how many obligations that are.
+        What has not ended waits for the next module of that name; how many obligations that are. The modules that a
+        project names, and that were loaded with it, go with it.
         """
-        left = await self._modules.unload(name, drain_s=drain_s)
+        left = await self._projects.unload(name, drain_s=drain_s)
         await self._projects.remember()
         return left
 
@@ -466,6 +480,37 @@ class Runtime:
         """Forget a dead letter for good; whether it was there."""
         return bool(await self._services.in_thread(self._services.graveyard.discard, id_))
 
+    # -- inbox ---------------------------------------------------------------------------------------------------------
+
+    async def inbox_drain(
+        self, session_key: str, *, module: str | None = None, limit: int = 100, continuation: str | None = None
+    ) -> Drained:
+        """
+        Give the first events that wait for a session; those of ``continuation`` are acknowledged before.
+
+        What is given stays, and is given again, until its own continuation is passed back, here or to
+        :meth:`inbox_ack`. Raises as :meth:`orgloop.runtime.inbox.Inbox.drain`.
+        """
+        self._refuse_if_closed()
+        return await self._services.inbox.drain(session_key, module=module, limit=limit, continuation=continuation)
+
+    async def inbox_ack(self, session_key: str, continuation: str, *, module: str | None = None) -> int:
+        """
+        Settle as delivered what a drain of a session, in the same module or in all, has given; how many that were.
+
+        It is durable when this returns. Raises :class:`StaleContinuation` if it was not given so in this run.
+        """
+        self._refuse_if_closed()
+        return await self._services.inbox.acknowledge(session_key, continuation, module=module)
+
+    def inbox_status(self, session_key: str, *, module: str | None = None) -> int:
+        """How many events wait for a session."""
+        return self._services.inbox.pending(session_key, module=module)
+
+    def inbox_list(self, *, module: str | None = None) -> tuple[Session, ...]:
+        """The sessions for which something waits, by module and actor, in the order in which it began to."""
+        return self._services.inbox.sessions(module=module)
+
     # -- looking -------------------------------------------------------------------------------------------------------
 
     def on(self, phase: str, callback: Callable[[Notice], object]) -> Callable[[], None]:
@@ -499,6 +544,37 @@ class Runtime:
         wires = [wire for loaded in self._modules.loaded.values() for wire in loaded.module.wires.values()]
         return tuple(explained((wire.route for wire in wires if wire.route.origin[0] == name), one))
 
+    async def history(
+        self,
+        *,
+        module: str | None = None,
+        source: str | None = None,
+        route: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int = 100,
+        before: int | None = None,
+    ) -> list[Recorded]:
+        """
+        Events of the past, newest first, as far back as the bus remembers; the fields are those of
+        :class:`orgloop.sdk.Query`.
+
+        There may be fewer than ``limit``, so that they fit into memory: what comes behind the last one is to be asked
+        for with its sequence as ``before``. If there is none, that was all. A bus that cannot be read just now raises
+        :class:`OrgLoopError`, a limit beyond :data:`orgloop.sdk.bus.MAX_FOUND` ``ValueError``.
+        """
+        query = Query(module=module, source=source, route=route, since=since, until=until, limit=limit, before=before)
+        return await self._services.bus.history(query)
+
+    async def trace(self, id: str) -> Trace | None:
+        """
+        All that followed from one event, by the id of the trace or that of any event in it; None if nothing is known.
+        """
+        return await trace_of(self._services.bus, id, self._lanes)
+
+    def _lanes(self) -> list[Lane]:
+        return [wire.lane for loaded in self._modules.loaded.values() for wire in loaded.module.wires.values()]
+
     def is_progressing(self) -> bool:
         """Whether router, settler and scheduler have got on since this was last asked, or have nothing to do."""
         return self._progress.look()
@@ -508,7 +584,7 @@ class Runtime:
         return self.root.tree()
 
     def statistics(self) -> Statistics:
-        """A snapshot in which ``admitted = delivered + dropped + dead + in_flight`` holds for every route."""
+        """A snapshot in which ``admitted = delivered + dropped + dead + expired + in_flight`` holds for every route."""
         return Statistics(
             modules=self.modules(),
             parked=self._router.parking.counts(),
@@ -537,7 +613,8 @@ def _words(error: BaseException) -> str:
     came_of = error
     while first is not None:
         came_of, first = first, first.exceptions[0] if isinstance(first, BaseExceptionGroup) else first.__cause__
-    return repr(error) if came_of is error else f"{error!r}, because of {came_of!r}"
+    said, because = (repr_of(one) or type(one).__name__ for one in (error, came_of))
+    return said if came_of is error else f"{said}, because of {because}"
 
 
 def _again(letter: DeadLetter) -> Event:

@@ -15,10 +15,13 @@ import attrs
 import trio
 
 from orgloop.config.masking import Masker
+from orgloop.delivery.ages import Ages
 from orgloop.delivery.dead_letters import Damaged, DeadLetter, Which
 from orgloop.delivery.room import Room
+from orgloop.delivery.runs import Runs
 from orgloop.delivery.settler import Settler
 from orgloop.event import Event, follow
+from orgloop.runtime.inbox import Inbox
 from orgloop.runtime.marks import MarkBook, MarkStore
 from orgloop.runtime.notices import Notices
 from orgloop.sdk import Admitted, Emit, EventBus, Note
@@ -89,6 +92,10 @@ class Services:
     """Where what is to outlive the process is kept; None: nothing is."""
     room: Room = attrs.field(factory=Room)
     """What all lanes together may hold in memory."""
+    runs: Runs = attrs.field(factory=Runs)
+    """Those before this one."""
+    ages: Ages = attrs.field(factory=Ages)
+    """Since when events wait."""
     _marks: dict[str, MarkBook] = attrs.field(factory=dict)
     """By module."""
     masker: Masker = attrs.field(factory=lambda: Masker(()))
@@ -96,6 +103,11 @@ class Services:
     _secrets: set[str] = attrs.field(factory=set)
     published: int = 0
     """How many events were admitted in this run."""
+    inbox: Inbox = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Begin with an empty inbox."""
+        self.inbox = Inbox(self.bus, self.settler, self.publish, self.notices.tell)
 
     def marks_of(self, module: str, route: str, transform: str) -> MarkStore:
         """What a transform of a route remembers; the same for all generations of the module that are there at once."""
@@ -116,6 +128,7 @@ class Services:
         hide = self.masker.text
         letter = attrs.evolve(letter, first_error=hide(letter.first_error), last_error=hide(letter.last_error))
         await self.in_thread(self.graveyard.add, letter)
+        self.inbox.look_at(letter)
 
     async def publish(self, events: Sequence[Event], *, notes: Sequence[Note] = ()) -> list[int]:
         """Admit events; :class:`orgloop.errors.OrgLoopError` if they were not."""
@@ -140,6 +153,16 @@ class LaneServices:
     def room(self) -> Room:
         """What all lanes together may hold in memory."""
         return self._services.room
+
+    @property
+    def runs(self) -> Runs:
+        """The runs before this one."""
+        return self._services.runs
+
+    @property
+    def ages(self) -> Ages:
+        """Since when events wait."""
+        return self._services.ages
 
     @property
     def silent(self) -> bool:

@@ -21,6 +21,7 @@ class RouteCounts:
     delivered: int
     dropped: int
     dead: int
+    expired: int
     in_flight: int
 
 
@@ -79,5 +80,6 @@ def counts_of(lane: Lane, draining: Collection[Lane] = ()) -> RouteCounts:
         delivered=counts["delivered"],
         dropped=counts["dropped"],
         dead=counts["dead"],
+        expired=counts["expired"],
         in_flight=lane.in_flight + sum(other.in_flight for other in draining if other.counts is counts),
     )

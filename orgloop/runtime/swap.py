@@ -139,7 +139,7 @@ class Swap:
     async def _drain_lane(self, before: Wire, after: Wire | None, drain_s: float) -> None:
         lane = before.lane
         with trio.move_on_after(drain_s):
-            while lane.in_flight:
+            while lane.in_motion:
                 await self.services.settler.wait_for_ends()
         await before.actor.mailbox.remove(lane.spec.route)
         if after is None:

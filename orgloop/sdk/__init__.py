@@ -24,7 +24,7 @@ from orgloop.event import (
     type_of_phase,
 )
 from orgloop.sdk.actors import Actor, Delivered, Delivery, Emit, Failed, Outcome, Prompt, Rejected, Skipped
-from orgloop.sdk.bus import Admitted, EventBus, Note, Settlement
+from orgloop.sdk.bus import Admitted, End, EventBus, Note, Query, Recorded, Settlement
 from orgloop.sdk.connectors import Checked, Connector, EnvVar, Offer, Place
 from orgloop.sdk.loggers import DEBUG, ERROR, INFO, SEVERITY_OF, WARNING, Logger, Notice
 from orgloop.sdk.sources import Polled, PolledSource, PollFailed, PushedSource, Received, Request, Response
@@ -44,6 +44,7 @@ __all__ = [
     "Delivered",
     "Delivery",
     "Emit",
+    "End",
     "EnvVar",
     "Event",
     "EventBus",
@@ -62,7 +63,9 @@ __all__ = [
     "PolledSource",
     "Prompt",
     "PushedSource",
+    "Query",
     "Received",
+    "Recorded",
     "Rejected",
     "Request",
     "Response",

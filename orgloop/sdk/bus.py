@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
+from attrs.validators import ge, le, optional
 
 from orgloop.event import Event
 
@@ -55,6 +56,68 @@ class Admitted:
     """What it takes where the bus keeps it; 0 if that is memory, and nothing is saved by letting go of it."""
 
 
+MAX_FOUND = 1000
+"""How many events of the past are found in one go."""
+
+MAX_FOUND_BYTES = 16 * 1024 * 1024
+"""How long they may be together, unless a single one is longer."""
+
+
+@attrs.frozen(kw_only=True)
+class Query:
+    """Which events of the past are meant: those for which all that is said here is true."""
+
+    id: str | None = None
+    trace_id: str | None = None
+    module: str | None = None
+    """The one whose source emitted it."""
+    source: str | None = None
+    route: str | None = None
+    """One at which an obligation of it has ended."""
+    since: str | None = None
+    until: str | None = None
+    """Its timestamp, compared as text: in UTC, to the millisecond, ``2026-01-31T12:00:00.000Z``."""
+    before: int | None = attrs.field(default=None, validator=optional(ge(0)))
+    """It was admitted before this sequence number."""
+    limit: int = attrs.field(default=100, validator=[ge(1), le(MAX_FOUND)])
+
+    def wants(self, event: Event) -> bool:
+        """Whether it is meant, as far as the event alone can tell."""
+        return (
+            (self.id is None or event.id == self.id)
+            and (self.trace_id is None or event.trace_id == self.trace_id)
+            and (self.module is None or event.module == self.module)
+            and (self.source is None or event.source == self.source)
+            and (self.since is None or event.timestamp >= self.since)
+            and (self.until is None or event.timestamp <= self.until)
+        )
+
+
+@attrs.frozen
+class End:
+    """
+    The end of an obligation: ``outcome`` is that of a :class:`Settlement`.
+
+    Or ``carried``: it ended so long ago that nothing is left but that it did.
+    """
+
+    module: str | None
+    route: str | None
+    outcome: str
+
+
+@attrs.frozen
+class Recorded:
+    """An event of the past, and what has become of it by now."""
+
+    sequence: int
+    event: Event
+    ends: tuple[End, ...] = ()
+    """In the order in which they came."""
+    is_open: bool = False
+    """Whether it is not settled: an obligation is left, or nobody has looked yet whether it has any."""
+
+
 class EventBus(Protocol):
     """
     Takes events, hands them to one subscriber, and keeps each until it is settled.
@@ -96,6 +159,15 @@ class EventBus(Protocol):
         Unsettled events, again, in the order asked for; those that are settled, or cannot be read any more, are left
         out. It may end early, so that they fit into memory: what comes behind the last one given is to be asked for
         again. If none is given, there is none.
+        """
+        ...
+
+    async def history(self, query: Query) -> list[Recorded]:
+        """
+        Events of the past, newest first, as far back as the bus remembers: at least all that is not settled.
+
+        It may end early, so that they fit into memory: what comes behind the last one given is to be asked for again,
+        with ``before``. If none is given, there is none.
         """
         ...
 

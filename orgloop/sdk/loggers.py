@@ -38,7 +38,7 @@ DEBUG, INFO, WARNING, ERROR = range(4)
 _SEVERITIES = {
     DEBUG: ("transform.start", "route.no_match", "deliver.attempt", "audit.record"),
     WARNING: (
-        *("transform.error", "transform.error_drop", "deliver.retry", "source.circuit_open"),
+        *("transform.error", "transform.error_drop", "deliver.retry", "deliver.expired", "source.circuit_open"),
         *("audit.flag", "loop.detected", "pipeline.backpressure"),
     ),
     ERROR: (

@@ -9,7 +9,7 @@ from functools import partial
 import trio
 
 from orgloop.errors import EventError
-from orgloop.sdk import Admitted, EventBus, Settlement
+from orgloop.sdk import Admitted, End, EventBus, Query, Settlement
 from orgloop.testing.fakes import event
 
 OpenBus = Callable[[], AbstractAsyncContextManager[EventBus]]
@@ -112,6 +112,53 @@ async def _an_event_with_an_obligation_left_stays(bus: EventBus) -> None:
     assert await bus.read(sequences) == [], "that was its last"
 
 
+async def _the_past_is_given_newest_first(bus: EventBus) -> None:
+    sequences = await bus.publish([event(number) for number in range(5)])
+    bus.settle([Settlement(outcome="no_route", sequences=sequences[1:])])
+    await bus.flush()
+    page = await bus.history(Query(limit=3))
+    assert [one.event.payload for one in page] == [4, 3, 2], "the newest, as many as were asked for"
+    rest = await bus.history(Query(before=page[-1].sequence))
+    assert [one.sequence for one in rest] == [sequences[1], sequences[0]], "then those before them"
+    assert [one.is_open for one in rest] == [False, True], "settled or not"
+    assert await bus.history(Query(before=sequences[0])) == [], "and then there is none"
+
+
+async def _the_past_knows_how_obligations_ended(bus: EventBus) -> None:
+    one, two = await bus.publish([event(1), event(2)])
+    ended = partial(Settlement, module="engineering")
+    bus.settle([ended(outcome="delivered", route="review", sequences=[one, two], still_open=[one])])
+    await bus.flush()
+    bus.settle([ended(outcome="dropped(filter)", route="triage", sequences=[one])])
+    await bus.flush()
+    second, first = await bus.history(Query())
+    delivered = End("engineering", "review", "delivered")
+    assert second.ends == (delivered,), "by module, route and outcome"
+    assert first.ends == (delivered, End("engineering", "triage", "dropped(filter)")), "in the order of the ends"
+
+
+async def _the_past_is_found_by_what_is_asked_for(bus: EventBus) -> None:
+    github = event(1, timestamp="2026-01-31T12:00:00.000Z", module="engineering")
+    linear = event(2, timestamp="2026-01-31T13:00:00.000Z", module="design", source="linear", trace_id="trc_2")
+    first, _ = await bus.publish([github, linear])
+    bus.settle([Settlement(outcome="delivered", sequences=[first], module="engineering", route="review")])
+    await bus.flush()
+    for wanted, found in (
+        (Query(id=github.id), [github]),
+        (Query(trace_id="trc_2"), [linear]),
+        (Query(module="design"), [linear]),
+        (Query(source="github"), [github]),
+        (Query(route="review"), [github]),
+        (Query(since="2026-01-31T12:00:00.001Z"), [linear]),
+        (Query(until="2026-01-31T12:00:00.000Z"), [github]),
+        (Query(since="2026-01-31T12:00:00.000Z", until="2026-01-31T13:00:00.000Z"), [linear, github]),
+        (Query(source="github", module="design"), []),
+        (Query(source='git"hub'), []),
+    ):
+        page = await bus.history(wanted)
+        assert [one.event for one in page] == found, f"all of which this is true: {wanted}"
+
+
 async def _the_last_note_counts(bus: EventBus) -> None:
     assert bus.note("checkpoint", "a") is None, "nothing was noted"
     await bus.publish([event()], notes=[("checkpoint", "a", "1"), ("checkpoint", "a", "2"), ("mark", "a", [1, None])])
@@ -138,6 +185,9 @@ _CHECKS: tuple[Callable[[EventBus], Awaitable[None]], ...] = (
     _what_cannot_be_written_admits_nothing,
     _what_is_not_settled_can_be_read_again,
     _an_event_with_an_obligation_left_stays,
+    _the_past_is_given_newest_first,
+    _the_past_knows_how_obligations_ended,
+    _the_past_is_found_by_what_is_asked_for,
     _the_last_note_counts,
     _the_status_is_for_people,
 )

@@ -21,17 +21,21 @@ import trio
 
 from orgloop.errors import Closed, WalDamaged, WalFailed
 from orgloop.event import Event
-from orgloop.sdk import Note, Settlement
+from orgloop.sdk import Note, Query, Recorded, Settlement
 from orgloop.wal.batch import Batch, entry_of, json_of
 from orgloop.wal.disk import Disk
 from orgloop.wal.findings import Damage
+from orgloop.wal.history import Extent, Look
 from orgloop.wal.recovery import examine
 from orgloop.wal.repair import repair
 from orgloop.wal.segment import length_of
-from orgloop.wal.store import DEFAULT_LIMITS, Store, WalLimits
+from orgloop.wal.store import DEFAULT_LIMITS, Outlived, Store, WalLimits
 
 READ_BYTES = 1024 * 1024
 """How much is read back at a time, unless one event is larger than that."""
+
+LOOK_AGAIN = 3
+"""How often a look back that compaction has crossed is begun anew."""
 
 
 @attrs.frozen(kw_only=True)
@@ -56,6 +60,7 @@ async def open_wal(
     limits: WalLimits = DEFAULT_LIMITS,
     strict: bool = False,
     now_s: Callable[[], float] = time.time,
+    outlived: Outlived | None = None,
 ) -> AsyncGenerator[Wal]:
     """
     Recover the log of a directory, and keep it open around a block; leaving the block commits what waits.
@@ -64,6 +69,9 @@ async def open_wal(
     :class:`WalDamaged` instead if ``strict`` and anything acknowledged is damaged or missing, :class:`WalVersion` for a
     log of another version, and changes nothing then; :class:`WalFailed` if the disk refuses.
 
+    Notes that count are kept for ever, but for those that ``outlived`` names: it is asked now and whenever a segment is
+    begun in turn.
+
     Leaving takes as long as the disk takes for what has been begun: a commit is never abandoned.
     """
     try:
@@ -71,7 +79,7 @@ async def open_wal(
         if strict and findings.damages:
             raise WalDamaged("; ".join(f"{d.segment} at {d.start}: {d.text}" for d in findings.damages[:8]))
         torn_bytes = await disk.call(partial(repair, disk, findings))
-        store = Store(disk, limits, findings, now_s)
+        store = Store(disk, limits, findings, now_s, outlived)
         await disk.call(store.start)
     except OSError as exc:
         raise WalFailed(f"the log cannot be opened: {exc}") from exc
@@ -100,6 +108,7 @@ class Wal:
         self._wanted = trio.Event()
         self._error: BaseException | None = None
         self._closing = trio.Event()
+        self._looking = trio.Lock()
 
     # -- what others ask -----------------------------------------------------------------------------------------------
 
@@ -193,6 +202,31 @@ class Wal:
             for sequence in [sequence for sequence, place in places.items() if place == before[sequence]]:
                 self._store.lose(sequence, places.pop(sequence))  # the rest was moved meanwhile, by compaction
         return found
+
+    async def history(self, query: Query) -> list[Recorded]:
+        """
+        Events of the past, newest first, as far back as there are segments; see :meth:`orgloop.sdk.EventBus.history`.
+
+        One look at a time; it costs a second for some hundreds of megabytes, and whoever is cancelled does not go on.
+        Raises :class:`WalFailed` if the disk refuses.
+        """
+        async with self._looking:
+            found: list[Recorded] = []
+            for _ in range(LOOK_AGAIN):
+                look = Look(self._disk, query, self._extents())
+                try:
+                    while not await self._disk.call(look.step):
+                        pass
+                    is_open = {sequence: sequence in self._store.places for sequence in look.sequences}
+                    found = await self._disk.call(partial(look.recorded, self._extents(), is_open))
+                except OSError as exc:
+                    raise WalFailed(f"the log cannot be read at present: {exc}") from exc
+                if not look.has_moved:
+                    break
+            return found
+
+    def _extents(self) -> tuple[Extent, ...]:
+        return tuple(map(Extent.of, self._store.segments))
 
     def sizes(self, sequences: Iterable[int]) -> list[int]:
         """Bytes of the lines of events, in order; 0 for those that have no obligation left."""

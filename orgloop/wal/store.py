@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from operator import itemgetter
 
@@ -17,7 +17,7 @@ import attrs
 
 from orgloop.errors import EventError
 from orgloop.event import Event, decode, timestamp_of
-from orgloop.sdk import Settlement
+from orgloop.sdk import Note, Settlement
 from orgloop.wal.batch import Batch, Entry, entry_of
 from orgloop.wal.compaction import COMPACTED, choose, open_lines, settled_lines
 from orgloop.wal.disk import Disk, Handle
@@ -43,11 +43,26 @@ GAP_BYTES = 16 * 1024
 """How much between two events is read for nothing rather than to read twice."""
 
 
+Outlived = Callable[[Iterable[Note], Container[int]], Iterable[tuple[str, str]]]
+"""
+Which of the notes that count, newest first, have outlived their use: their kinds and keys; the second is what is open.
+
+Called in a worker thread, and not to raise.
+"""
+
+
 class Store:
     """The log on its disk."""
 
-    def __init__(self, disk: Disk, limits: WalLimits, findings: Findings, now_s: Callable[[], float]) -> None:
-        self._disk, self._limits, self._now_s = disk, limits, now_s
+    def __init__(
+        self,
+        disk: Disk,
+        limits: WalLimits,
+        findings: Findings,
+        now_s: Callable[[], float],
+        outlived: Outlived | None = None,
+    ) -> None:
+        self._disk, self._limits, self._now_s, self._outlived = disk, limits, now_s, outlived
         self._log = findings.log or secrets.token_hex(8)
         self._segments = {segment.name.number: segment for segment in findings.segments}
         self.durable = findings.next_sequence
@@ -74,6 +89,7 @@ class Store:
         """Begin the first segment of a run; nothing is left open if that fails."""
         try:
             self.begin()
+            self._forget()
             if not self.damages:  # what is damaged stays in sight until it is in the way
                 self.compact()
         except OSError:
@@ -97,6 +113,7 @@ class Store:
     def rotate(self) -> None:
         """Begin a segment, and remove those that it makes superfluous."""
         self.begin()
+        self._forget()
         self.compact()
 
     def begin(self) -> None:
@@ -248,6 +265,18 @@ class Store:
                 self.notes.pop((entry.kind, entry.key), None)
             else:
                 self.notes[entry.kind, entry.key] = (entry, number)
+
+    def _forget(self) -> None:
+        """
+        Let go of notes that have outlived their use.
+
+        Nothing is written for it: where they stand they are forgotten again by the next start, until compaction does
+        not carry them forward.
+        """
+        if self._outlived is not None:
+            notes = ((*at, entry.value()) for at, (entry, _) in reversed(self.notes.items()))
+            for at in list(self._outlived(notes, self.places)):
+                self.notes.pop(at, None)
 
     def _settle(self, settlement: Settlement) -> None:
         still_open = set(settlement.still_open)

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from orgloop.bus import FileBus, MemoryBus
+from orgloop.bus.memory import REMEMBERED
 from orgloop.errors import BusFull
-from orgloop.sdk import EventBus, Settlement
+from orgloop.sdk import EventBus, Query, Settlement
+from orgloop.sdk.bus import MAX_FOUND
 from orgloop.testing import OpenBus, bus_contract, event
 from orgloop.wal import RealDisk, open_wal
 
@@ -85,3 +87,19 @@ async def _passes(check: Callable[[], object]) -> bool:
     except AssertionError:
         return False
     return True
+
+
+async def test_a_memory_bus_remembers_the_last_events_and_all_that_are_not_settled() -> None:
+    """And no others, or it would be full of what is over."""
+    bus = MemoryBus()
+    sequences = await bus.publish([event(number) for number in range(REMEMBERED + 10)])
+    bus.settle([Settlement(outcome="no_route", sequences=sequences[1:])])
+    await bus.publish([event("last")])
+
+    found = await bus.history(Query(limit=MAX_FOUND))
+    older = await bus.history(Query(before=found[-1].sequence))
+    assert [one.sequence for one in found] == list(range(sequences[-1] + 1, sequences[-1] + 1 - REMEMBERED, -1))
+    assert [(one.sequence, one.is_open) for one in older] == [(sequences[0], True)]
+
+    bus.settle([Settlement(outcome="no_route", sequences=sequences[:1])])
+    assert await bus.history(Query(before=found[-1].sequence)) == []

@@ -54,3 +54,10 @@ def test_no_secret_survives(secret: str, before: str, after: str) -> None:
         masked = Masker([secret]).text(before + secret + after)
 
         assert masked.count(secret) <= (before + MASK + after).count(secret)
+
+
+def test_half_of_a_path_is_no_secret() -> None:
+    """It is the beginning of many others, and what an error says of where something is must stay readable."""
+    masker = Masker(["/srv/engineering/ledger/of/triage"])
+    assert masker.text("/srv/engineering/orgloop.yaml:3:1") == "/srv/engineering/orgloop.yaml:3:1"
+    assert masker.text("in /srv/engineering/ledger/of/triage") == "in ***"

@@ -15,6 +15,7 @@ import trio.testing
 from hypothesis import strategies as st
 
 from orgloop.bus import MemoryBus
+from orgloop.delivery.ages import Ages
 from orgloop.delivery.breaker import BreakerConfig
 from orgloop.delivery.config import DeliveryConfig
 from orgloop.delivery.dead_letters import DeadLetter
@@ -22,6 +23,7 @@ from orgloop.delivery.lane import Lane, LaneSpec
 from orgloop.delivery.pipeline import OnError, Step
 from orgloop.delivery.retry import RetryConfig
 from orgloop.delivery.room import Room
+from orgloop.delivery.runs import Runs
 from orgloop.delivery.settler import Settler
 from orgloop.errors import WalFailed
 from orgloop.event import Event
@@ -64,6 +66,8 @@ class Around:
     """Whether all events are those of an earlier run."""
     noted: list[Note] = attrs.field(factory=list)
     room: Room = attrs.field(factory=Room)
+    runs: Runs = attrs.field(factory=Runs)
+    ages: Ages = attrs.field(factory=Ages)
     silent: bool = False
     unreachable: int = 0
     """How often the bus cannot be read before it can."""
@@ -119,12 +123,27 @@ class Around:
         return dict(sorted(ended))
 
 
-def lane(around: Around, *, steps: Sequence[Step] = (), order_key: Any = None, **delivery: Any) -> Lane:
+def lane(
+    around: Around,
+    *,
+    steps: Sequence[Step] = (),
+    order_key: Any = None,
+    retention_s: float | None = None,
+    **delivery: Any,
+) -> Lane:
     """A lane with little jitter in its ways; ``delivery`` are fields of its DeliveryConfig."""
     delivery.setdefault("retry", RetryConfig(jitter=0))
     delivery.setdefault("circuit_breaker", BreakerConfig(failure_threshold=1000))
     config = DeliveryConfig(**delivery)
-    spec = LaneSpec(module="m", route="r", actor="a", steps=steps, order_key=order_key, delivery=config)
+    spec = LaneSpec(
+        module="m",
+        route="r",
+        actor="a",
+        steps=steps,
+        order_key=order_key,
+        delivery=config,
+        retention_s=retention_s,
+    )
     return Lane(spec, around)
 
 

@@ -64,7 +64,7 @@ class CancelAt(trio.abc.Instrument):
 
 def is_accounted_for(one: Lane) -> bool:
     """The law of conservation; what is in flight is counted where it is."""
-    ended = one.counts["delivered"] + one.counts["dropped"] + one.counts["dead"]
+    ended = sum(one.counts[end] for end in ("delivered", "dropped", "dead", "expired"))
     return one.counts["admitted"] == ended + one.in_flight
 
 

@@ -110,7 +110,7 @@ async def test_attempts_are_noted_until_the_obligation_ends(autojump_clock: Mock
     with trio.move_on_after(1):
         await one.work(FakeActor(Failed("503")))
     around.settler.hand_over()
-    assert list(around.bus._notes.values()) == [[1, 0, "503", "503", around.wall_s + 10, ""]]
+    assert list(around.bus._notes.values()) == [[1, 0, "503", "503", around.wall_s + 10, "", None]]
     await work_off(one, FakeActor())
     around.settler.hand_over()
 

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import attrs
 import pytest
 import trio
+from trio.testing import MockClock
 
 from orgloop.delivery.pipeline import Broken, Dropped, OnError, Step, crash_in, run, words
 from orgloop.event import Event
@@ -132,6 +133,41 @@ async def test_cancellation_is_no_failure(on_error: OnError) -> None:
 
     assert scope.cancelled_caught
     assert heard.phases == [("start", "t")]
+
+
+@pytest.mark.parametrize(
+    ("on_error", "ended"),
+    [
+        ("dead_letter", Broken("t", "TransformFailed: no answer within 2 s", halt=False)),
+        ("halt", Broken("t", "TransformFailed: no answer within 2 s", halt=True)),
+        ("drop", Dropped("t")),
+        ("pass", ADMITTED.event),
+    ],
+)
+async def test_a_transform_that_never_answers_has_failed(
+    on_error: OnError, ended: object, autojump_clock: MockClock
+) -> None:
+    """When its time is over, and not before; what its route says about failures holds."""
+
+    async def never(event: Event) -> None:
+        await trio.sleep_forever()
+
+    result, _ = await through(attrs.evolve(step(Doing(never), on_error=on_error), timeout_s=2.0))
+
+    assert result == ended
+    assert trio.current_time() == 2.0
+
+
+async def test_a_transform_that_takes_its_time_is_in_time(autojump_clock: MockClock) -> None:
+    """The next one has all of its own."""
+
+    async def slowly(event: Event) -> Event:
+        await trio.sleep(1.5)
+        return event
+
+    slow = attrs.evolve(step(Doing(slowly)), timeout_s=2.0)
+
+    assert (await through(slow, slow))[0] is ADMITTED.event
 
 
 async def test_a_place_that_cannot_be_told_is_a_failure_too() -> None:

@@ -210,19 +210,18 @@ from tests.runtime.crash.ways import WAYS
 from tests.runtime.test_isolation import Hostile, beside, keep_going
 
 async def main():
+    errors = []
     async with beside(Hostile(WAYS["speechless"], "work"), "actor") as (runtime, steady):
+        runtime.on("system.error", errors.append)
         await keep_going(runtime, events=3, every_s=0.2)
     assert len(steady.latencies_s) == 3
+    assert any("PluginError" in notice.error for notice in errors), errors
 
 trio.run(main)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True,
-    reason="Trio asks what a child of a nursery has raised: TrioInternalError. The wall must stand around deliver too",
-)
 def test_an_actor_whose_exception_cannot_say_what_it_is_disturbs_nobody() -> None:
     """Not even the process, so it is a process of its own that tries."""
     command = [sys.executable, "-c", SPEECHLESS_ACTOR]

@@ -282,3 +282,19 @@ async def test_a_reload_refuses_no_request(autojump_clock: MockClock) -> None:
 
     assert [one.payload for one in actor.events] == ["new", "old"]
     assert (old.left, new.left) == (1, 1)
+
+
+async def test_whoever_sends_a_delivery_again_is_told_of_the_same_event(autojump_clock: MockClock) -> None:
+    """The one that was admitted: the first answer may have been lost."""
+
+    async def told(request: Request) -> Received:
+        one = event("x")
+        return Received([one], Response(200, {"event_ids": [one.id]}), delivery_id="d1")
+
+    async with open_runtime() as runtime:
+        actor = await load(runtime, Told([told, told]))
+        answers = [await runtime.receive("github", request()) for _ in range(2)]
+        await runtime.drain(timeout_s=5)
+
+    (seen,) = actor.events
+    assert [answer.body for answer in answers] == [{"event_ids": [seen.id]}] * 2
