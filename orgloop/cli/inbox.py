@@ -27,6 +27,7 @@ def drain(context: Context, /, key: str, limit: int, form: str, keep: bool) -> i
     client = context.client()
     found = client.get("/api/inbox/drain", session_key=key, limit=limit)
     _print(context, found, form)
+    context.out.out.flush()  # what nobody can read any more must not be acknowledged
     if found["continuation"] is not None and not keep:
         client.post("/api/inbox/ack", {"session_key": key, "continuation": found["continuation"]})
     return 0

@@ -439,13 +439,25 @@ def test_without_a_daemon_there_is_nobody_to_ask(shell: Shell, arguments: list[s
 
 
 def test_an_inbox_is_drained(shell: Shell, control: Control) -> None:
-    """As JSON, unless text is wanted."""
-    control.answers["GET /api/inbox/drain"] = (200, {"events": [EVENT], "remaining": 3, "continuation": "evt_1"})
+    """As JSON, unless text is wanted; what was printed is acknowledged."""
+    control.answers["GET /api/inbox/drain"] = (200, {"events": [EVENT], "remaining": 3, "continuation": "c-1"})
+    control.answers["POST /api/inbox/ack"] = (200, {"acknowledged": 1})
     drained = shell.run("inbox", "drain", "--key", "pr-1", "--limit", "1")
 
     assert control.asked[0][1] == "/api/inbox/drain?session_key=pr-1&limit=1"
+    assert control.asked[1] == ("POST", "/api/inbox/ack", {"session_key": "pr-1", "continuation": "c-1"})
     assert drained.document["remaining"] == 3
     assert "1 event, 3 remaining." in shell.run("inbox", "drain", "--key", "pr-1", "--format", "text").out
+
+
+@pytest.mark.parametrize(("options", "continuation"), [(["--keep"], "c-1"), ([], None)])
+def test_what_is_only_looked_at_stays_in_the_inbox(
+    shell: Shell, control: Control, options: list[str], continuation: str | None
+) -> None:
+    """With --keep, and where there is nothing."""
+    control.answers["GET /api/inbox/drain"] = (200, {"events": [], "remaining": 0, "continuation": continuation})
+    assert shell.run("inbox", "drain", "--key", "pr-1", *options).code == 0
+    assert [method for method, _, _ in control.asked] == ["GET"]
 
 
 def test_an_inbox_says_how_much_waits(shell: Shell, control: Control) -> None:

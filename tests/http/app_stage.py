@@ -35,6 +35,18 @@ MODULE: dict[str, Any] = {
     ],
 }
 
+WITH_INBOX: dict[str, Any] = {
+    **MODULE,
+    "metadata": {"name": "letters"},
+    "routes": [
+        {
+            "name": "review",
+            "when": {"source": "github", "events": ["resource.changed"]},
+            "then": {"actor": "agent", "config": {"inbox": True, "session_key": "pr:{{payload.pr}}"}},
+        }
+    ],
+}
+
 PROJECT = """\
 apiVersion: orgloop/v1alpha1
 kind: Project

@@ -10,14 +10,15 @@ import jsonschema  # type: ignore[import-untyped]  # it has no types of its own
 import msgspec
 import pytest
 
+from orgloop.http.app import given
 from orgloop.http.app.openapi import document
 from orgloop.http.app.page import END, renewed
 from orgloop.http.app.route import JSON, Control, Route
 from orgloop.http.app.table import TABLE
 from orgloop.http.walls import LIVENESS
 from orgloop.sdk import Rejected
-from orgloop.testing import FakeActor
-from tests.http.app_stage import CHANGE, Desk, open_desk, project
+from orgloop.testing import FakeActor, FakePolledSource
+from tests.http.app_stage import CHANGE, WITH_INBOX, Desk, open_desk, project
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "http-api.md"
 OURS = [route for route in TABLE if route.call is not None]
@@ -51,6 +52,11 @@ async def _path_and_body(route: Route, desk: Desk, folder: Path) -> tuple[str, o
     named = {"{name}": "engineering", "/sources/{id}": "/sources/github", "/actors/{id}": "/actors/agent"}
     named |= {"/routes/{id}": "/routes/review", "/events/{id}": "/events/evt_known"}
     path = route.path
+    if "/inbox/" in path:
+        continuation = await _given(desk)
+        bodies["/api/inbox/drain"] = {"session_key": "pr:7"}
+        bodies["/api/inbox/ack"] = {"session_key": "pr:7", "continuation": continuation}
+        path += "?session_key=pr:7" if route.query in (given.InboxSession, given.InboxLook) else ""
     if "dead-letters" in path:
         await desk.inject()
         letter = desk.runtime.dead_letters()[0]
@@ -58,6 +64,17 @@ async def _path_and_body(route: Route, desk: Desk, folder: Path) -> tuple[str, o
     for place, name in named.items():
         path = path.replace(place, name)
     return path, bodies.get(route.path, {} if route.method == "POST" else None)
+
+
+async def _given(desk: Desk) -> str:
+    """A continuation with which an event was given to a session."""
+    if not any(module.name == "letters" for module in desk.runtime.modules()):
+        await desk.runtime.load_module(
+            WITH_INBOX, actors={"agent": FakeActor()}, sources={"github": FakePolledSource()}
+        )
+        await desk.runtime.inject(CHANGE, module="letters")
+        assert await desk.runtime.drain(timeout_s=5)
+    return (await desk.runtime.inbox_drain("pr:7")).continuation or ""
 
 
 CHANGING = [route for route in OURS if route.method != "GET"]

@@ -72,9 +72,9 @@ def test_a_build_that_trusts_the_checkpoint_of_a_broken_batch_is_found(monkeypat
     """The pages of one write reach the medium in any order."""
     init = Store.__init__
 
-    def trusting(self: Store, disk: Any, limits: Any, findings: Any, now_s: Any) -> None:
+    def trusting(self: Store, disk: Any, limits: Any, findings: Any, now_s: Any, outlived: Any) -> None:
         findings.doubtful = False
-        init(self, disk, limits, findings, now_s)
+        init(self, disk, limits, findings, now_s, outlived)
 
     monkeypatch.setattr(Store, "__init__", trusting)
 
