@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, TypeVar, overload
 
 import attrs
 
-from orgloop.bus import FileBus, MemoryBus
+from orgloop.bus import MemoryBus
 from orgloop.delivery.dead_letters import Damaged, DeadLetter
 from orgloop.embed._callbacks import Listeners, Settled
 from orgloop.embed._guest import as_host, is_on_asyncio
@@ -21,11 +21,10 @@ from orgloop.embed._listening import ListeningBus
 from orgloop.embed._runtime import Source, open_here
 from orgloop.errors import Closed, ConfigError, ModuleError
 from orgloop.event import Event, timestamp_of
-from orgloop.runtime.outlived import forgetting
+from orgloop.runtime.kept import open_kept
 from orgloop.runtime.runtime import Config, Runtime, open_runtime
 from orgloop.runtime.statistics import Statistics
 from orgloop.sdk import ERROR, SEVERITY_OF, Actor, EventBus, Logger, Notice, Transform
-from orgloop.wal import RealDisk, open_wal
 
 T = TypeVar("T")
 
@@ -124,8 +123,7 @@ class OrgLoop:
             return MemoryBus()
         if self._bus == "file":
             assert self._home is not None
-            disk = RealDisk(self._home / "data" / "wal")
-            return FileBus(await stack.enter_async_context(open_wal(disk, outlived=forgetting())))
+            return await stack.enter_async_context(open_kept(self._home))
         assert not isinstance(self._bus, str)
         return self._bus
 

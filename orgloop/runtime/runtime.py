@@ -24,7 +24,7 @@ import attrs
 import msgspec
 import trio
 
-from orgloop.bus import FileBus, MemoryBus
+from orgloop.bus import MemoryBus
 from orgloop.config.module import ModuleConfig, read_module
 from orgloop.config.plan import Plan
 from orgloop.config.project import Project
@@ -39,11 +39,11 @@ from orgloop.runtime.containment import repr_of
 from orgloop.runtime.crashes import counted
 from orgloop.runtime.history import Trace, trace_of
 from orgloop.runtime.inbox import Drained, Session
+from orgloop.runtime.kept import open_kept
 from orgloop.runtime.loops import NO_ROUTE, Loops
 from orgloop.runtime.module import Objects, Origin
 from orgloop.runtime.modules import DRAIN_S, Loaded, Modules
 from orgloop.runtime.notices import Notices
-from orgloop.runtime.outlived import forgetting
 from orgloop.runtime.progress import Progress
 from orgloop.runtime.projects import Projects
 from orgloop.runtime.pushed import Desk
@@ -53,7 +53,6 @@ from orgloop.runtime.scheduler import Scheduler
 from orgloop.runtime.services import Graveyard, MemoryGraveyard, Services, at_once
 from orgloop.runtime.statistics import ModuleStatus, SourceStatus, Statistics, counts_of
 from orgloop.sdk import INFO, EventBus, Logger, Notice, Query, Recorded, Request, Response
-from orgloop.wal import RealDisk, open_wal
 from orgloop_supervisors import ChildSpec, Shutdown, Strategy, Supervisor, SupervisorSpec, open_supervisor
 from orgloop_supervisors import Event as TreeEvent
 
@@ -88,7 +87,11 @@ async def open_runtime(
     """
     async with AsyncExitStack() as stack:
         directory = None if home is None else Path(home)
-        chosen = bus or await _bus_of(stack, directory, now_s)
+        chosen: EventBus
+        if bus is not None or directory is None:
+            chosen = bus or MemoryBus()
+        else:
+            chosen = await stack.enter_async_context(open_kept(directory, now_s=now_s))
         notices = Notices(now_s)
         settler = Settler(lambda settlements, notes: chosen.settle(settlements, notes=notes))
         in_thread = at_once if directory is None else trio.to_thread.run_sync
@@ -105,13 +108,6 @@ async def open_runtime(
             yield runtime
         finally:
             runtime.is_open = False
-
-
-async def _bus_of(stack: AsyncExitStack, home: Path | None, now_s: Callable[[], float]) -> EventBus:
-    if home is None:
-        return MemoryBus()
-    disk = RealDisk(home / "data" / "wal")
-    return FileBus(await stack.enter_async_context(open_wal(disk, outlived=forgetting(now_s))))
 
 
 class Runtime:

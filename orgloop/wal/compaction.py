@@ -23,12 +23,21 @@ COMPACTED = ("log", "compacted")
 """Kind and key of the note that says up to which segment the log has been compacted."""
 
 
-def choose(segments: Sequence[Segment], *, segment_bytes: int) -> list[Segment]:
-    """The oldest segments that can go; never the last one, which is being written."""
+def choose(segments: Sequence[Segment], *, segment_bytes: int, kept_bytes: int = 0) -> list[Segment]:
+    """
+    The oldest segments that can go; never the last one, which is being written.
+
+    What is all settled stays, for whoever asks what has happened, for as long as it and what is younger fit into
+    ``kept_bytes``.
+    """
     chosen: list[Segment] = []
     carried_bytes = 0
+    left_bytes = sum(segment.bytes for segment in segments)
     excess_bytes = sum(segment.bytes - segment.open_bytes for segment in segments) - segment_bytes
     for segment in segments[:-1]:
+        if left_bytes <= kept_bytes:
+            break
+        left_bytes -= segment.bytes
         carried_bytes += segment.open_bytes
         if segment.open and (excess_bytes <= 0 or (chosen and carried_bytes > segment_bytes)):
             break

@@ -32,6 +32,8 @@ class WalLimits:
 
     segment_bytes: int = 64 * 1024 * 1024
     segment_age_s: float = 24 * 3600.0
+    kept_bytes: int = 0
+    """So much of the newest stays when all of it is settled, for whoever asks what has happened."""
     waiting_bytes: int = 32 * 1024 * 1024
     heal_every_s: float = 1.0
     """How often a failed log tries to begin a new segment."""
@@ -107,7 +109,7 @@ class Store:
         excess_bytes = sum(one.bytes - one.open_bytes for one in self.segments) - 2 * self._limits.segment_bytes
         if excess_bytes <= 0:
             return False
-        chosen = choose(self.segments, segment_bytes=self._limits.segment_bytes)
+        chosen = choose(self.segments, segment_bytes=self._limits.segment_bytes, kept_bytes=self._limits.kept_bytes)
         return sum(one.bytes - one.open_bytes for one in chosen) >= excess_bytes
 
     def rotate(self) -> None:
@@ -193,7 +195,9 @@ class Store:
         """Carry forward what lives in the oldest segments, and remove them once that is durable."""
         active, done = self.segments[-1], list[Segment]()
         moved: dict[int, int] = {}
-        for segment in choose(self.segments, segment_bytes=self._limits.segment_bytes):
+        for segment in choose(
+            self.segments, segment_bytes=self._limits.segment_bytes, kept_bytes=self._limits.kept_bytes
+        ):
             found = self._open_lines(segment, salt=active.name.salt)
             if found is None:
                 break

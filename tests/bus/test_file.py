@@ -193,6 +193,9 @@ class SlowLog:
     def sizes(self, sequences: Any) -> list[int]:
         return [0 for _ in sequences]
 
+    async def history(self, query: Any) -> list[Any]:
+        return []
+
     def status(self) -> Any:
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -141,3 +142,17 @@ async def test_a_limit_beyond_what_is_found_at_once_is_refused() -> None:
     async with open_runtime() as runtime:
         with pytest.raises(ValueError, match="limit"):
             await runtime.history(limit=MAX_FOUND + 1)
+
+
+async def test_what_was_settled_can_be_asked_for_after_a_restart(tmp_path: Path) -> None:
+    """So much of the log is kept, whoever has had it."""
+    async with open_runtime(home=tmp_path) as runtime:
+        await runtime.load_module(
+            config(), sources={"github": FakePolledSource()}, actors={"reviewer": FakeActor(), "triager": FakeActor()}
+        )
+        await runtime.inject({**CHANGE, "payload": "x"})
+        assert await runtime.drain(timeout_s=5)
+    async with open_runtime(home=tmp_path) as runtime:
+        (found,) = await runtime.history(source="github")
+        assert (found.event.payload, found.is_open) == ("x", False)
+        assert [end.outcome for end in found.ends] == ["delivered"]

@@ -210,3 +210,10 @@ def test_which_segments_go(open_: list[int], chosen: list[int]) -> None:
     given_[-1].bytes = 100
 
     assert [one.name.number for one in choose(given_, segment_bytes=1000)] == chosen
+
+
+def test_what_is_settled_stays_while_it_fits() -> None:
+    """Whoever asks what has happened is told of the newest."""
+    given_ = [segment(number) for number in range(1, 5)]
+
+    assert [one.name.number for one in choose(given_, segment_bytes=1000, kept_bytes=3000)] == [1]
