@@ -23,6 +23,7 @@ from typing import TypeVar
 import attrs
 import trio
 
+from orgloop.event import Event
 from orgloop.sdk import Settlement
 from orgloop.wal import RealDisk, Wal, WalLimits, open_wal
 from orgloop.wal.findings import Segment
@@ -149,11 +150,20 @@ def run_and_kill(directory: Path, ledger: Ledger, *, seed: int, after_s: float, 
         ledger.hear(line)
 
 
+async def read_all(wal: Wal, sequences: list[int]) -> list[tuple[int, Event]]:
+    """All of these events that there are; the log gives so much at a time."""
+    found: list[tuple[int, Event]] = []
+    while some := await wal.read(sequences):
+        found += some
+        sequences = sequences[sequences.index(some[-1][0]) + 1 :]
+    return found
+
+
 async def compare(directory: Path, ledger: Ledger) -> None:
     """Open the log, and look for what was promised; settle all of it, so that the next round starts from little."""
     async with open_wal(Inline(directory), limits=LIMITS) as wal:
         open_ = [sequence for sequence, _ in wal.unsettled()]
-        found = {sequence: one.payload["i"] for sequence, one in await wal.read(open_)}
+        found = {sequence: one.payload["i"] for sequence, one in await read_all(wal, open_)}
         lost = ledger.acknowledged.items() - found.items()
         assert not lost, f"{len(lost)} events are lost or wrong, such as {sorted(lost)[:3]}"
         assert not ledger.gone & found.keys(), f"came back: {sorted(ledger.gone & found.keys())[:3]}"
