@@ -168,7 +168,7 @@ def making_one_opens_nothing(row: Row) -> None:
     for offer, config in row.offers:
         value = structure(offer.config, config, where=row.name)
         offer.make(value, PLACE)  # once unheard: what it imports late is opened, too
-        with _listening() as happened:
+        with listening() as happened:
             offer.make(value, PLACE)
         assert happened == []
 
@@ -250,7 +250,7 @@ _ear = cache(_Ear)
 
 
 @contextmanager
-def _listening() -> Generator[list[str]]:
+def listening() -> Generator[list[str]]:
     """What is opened or started meanwhile."""
     happened: list[str] = []
     _ear().heard = happened

@@ -314,6 +314,15 @@ async def test_a_bad_end_is_an_event_too(tmp_path: Path, text: str, outcome: str
     assert ended.payload["lifecycle"]["reason"] == reason
 
 
+async def test_what_is_kept_may_not_begin_within_a_secret(tmp_path: Path) -> None:
+    """Only the last kilobyte is kept; it would begin with the end of a secret, by which alone nobody could find it."""
+    text = "printf %s t0psecret-of-ours; head -c 1020 /dev/zero | tr '\\0' x"
+    stage = Stage()
+    await ran(tmp_path, text, stage.delivery(), emits=True, max_output="1KB", env={"TOKEN": "t0psecret-of-ours"})
+
+    assert set(stage.emitted[0].payload["stdout"]) == {"x"}
+
+
 async def test_what_was_said_is_bounded_plain_and_without_secrets(tmp_path: Path) -> None:
     """It goes into the log, and from there to agents."""
     stage = Stage()
