@@ -21,11 +21,11 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-demo: $(READY) ## See the main job done, and undone, and done all the same: two minutes, no account, no network
+demo: $(READY) ## See the main job done, and undone, and done all the same: half a minute, no account, no network
 	@$(BIN)/python examples/two-teams/demo.py
 
 run: $(READY) ## Start the hello example in the foreground, until Ctrl-C
-	@cd examples/hello && echo "Try:  curl -d '{\"say\": \"hello\", \"to\": \"world\"}' http://127.0.0.1:4800/webhook/door" && ../../$(BIN)/orgloop start --force
+	@cd examples/hello && echo "Try:  curl -H 'Content-Type: application/json' -d '{\"say\": \"hello\", \"to\": \"world\"}' http://127.0.0.1:4800/webhook/door" && ../../$(BIN)/orgloop start --force
 
 test: $(READY) ## Run the tests, without the slow ones
 	$(BIN)/python -m pytest -m "not slow"

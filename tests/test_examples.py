@@ -1,19 +1,24 @@
 """The examples are programs that run: what they print, and how they end."""
 
 import itertools
+import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[1] / "examples" / "supervision"
+from tests.pages import ROOT, Terminal
+
+EXAMPLES = ROOT / "examples" / "supervision"
 LIMIT_S = 60.0
 """They take one to three seconds; a machine busy with other things may take longer."""
 
@@ -148,3 +153,126 @@ def test_an_anyio_program_hosts_a_tree() -> None:
     assert (host.returncode, host.stderr) == (0, "")
     assert "greetings from anyio: sorted by sorter-" in host.stdout
     assert host.stdout.endswith("* mailroom/sorters stopped\nthe task group is over\n")
+
+
+# -- hello -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hello(tmp_path: Path) -> Terminal:
+    """A terminal in a copy of the example."""
+    shutil.copytree(
+        ROOT / "examples" / "hello", tmp_path / "hello", ignore=shutil.ignore_patterns(".orgloop", "greetings.txt")
+    )
+    return Terminal(tmp_path / "hello", tmp_path / "home")
+
+
+@contextmanager
+def started(terminal: Terminal) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start the project in the foreground, as ``make run`` does, and read its port; killed at the end of the block."""
+    command = [sys.executable, "-m", "orgloop", "start", "--force"]
+    process = subprocess.Popen(
+        command,
+        cwd=terminal.folder,
+        env=terminal.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    limit = threading.Timer(LIMIT_S, process.kill)
+    limit.start()
+    try:
+        with process:
+            yield process, read_until(process, r"OrgLoop is running.*http://127\.0\.0\.1:(\d+)")[1]
+            process.kill()
+    finally:
+        limit.cancel()
+
+
+def posting(page: Path) -> str:
+    """The command with which a page posts."""
+    [command] = re.findall(r"^    (curl .*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return str(command)
+
+
+def read_in_time(path: Path, *, wanted: str) -> str:
+    """What is in a file, when what is wanted is in it or the limit has passed."""
+    deadline_s = time.monotonic() + LIMIT_S
+    while not (path.exists() and wanted in path.read_text()) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    return path.read_text()
+
+
+@pytest.mark.slow
+def test_hello_greets_whoever_is_named_in_what_is_posted(hello: Terminal) -> None:
+    """The command of its page, run as it stands, ends in the file that the page says; Ctrl-C ends it tidily."""
+    page = hello.folder / "README.md"
+    with started(hello) as (process, port):
+        command = posting(page).replace(":4800/", f":{port}/")
+        nameless = hello.bash(command.replace('"to": "world"', '"to": ""')).stdout
+        unheard = hello.bash(command.replace('"hello"', '"good evening"')).stdout
+        answer = hello.bash(f"{command} --silent").stdout
+        greetings = read_in_time(hello.folder / "greetings.txt", wanted="world")
+        rest = interrupt(process)
+
+    assert '"ok":true' in nameless
+    assert '"ok":true' in unheard
+    assert re.fullmatch(r'\{"ok":true,"event_id":"evt_[0-9a-f]{16}"\}', answer)
+    assert greetings == "hello, world!\n"
+    assert process.returncode == 0
+    assert "Traceback" not in rest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("payload", [{"say": "hello"}, {"say": "hello", "to": None}, {"say": "hello", "to": ""}])
+def test_hello_greets_nobody_who_is_not_named(hello: Terminal, payload: dict[str, str | None]) -> None:
+    """No name, a null and an empty one are dropped by its transform."""
+    provenance = {"platform": "webhook", "platform_event": "hello"}
+    event = {"source": "door", "type": "resource.changed", "provenance": provenance, "payload": payload}
+    (hello.folder / "event.json").write_text(json.dumps(event))
+
+    assert "Transform: only-named — DROP" in hello.bash("orgloop test --dry-run event.json").stdout
+
+
+def test_what_make_run_advises_is_what_the_page_says() -> None:
+    """The command is written in three places, and is one."""
+    command = posting(ROOT / "examples" / "hello" / "README.md")
+
+    assert command in (ROOT / "examples" / "hello" / "orgloop.yaml").read_text()
+    assert command in (ROOT / "Makefile").read_text().replace('\\"', '"')
+
+
+# -- two teams ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("team", ["engineering", "support"])
+def test_both_teams_are_valid(team: str, tmp_path: Path) -> None:
+    """Each project holds together without the other, and needs variables only."""
+    terminal = Terminal(ROOT / "examples" / "two-teams" / team, tmp_path / "home")
+
+    ended = terminal.bash("orgloop validate")
+
+    assert ended.returncode == 0, ended.stdout
+    assert "0 errors" in ended.stdout
+
+
+@pytest.mark.slow
+def test_the_demo_finds_its_ledger_exact(tmp_path: Path) -> None:
+    """Through a reload, a refused reload and a kill, every accepted event ends where it should, and nowhere else."""
+    command = [sys.executable, str(ROOT / "examples" / "two-teams" / "demo.py")]
+    environ = Terminal(tmp_path, tmp_path / "home").environ
+
+    demo = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=240, check=False)
+
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert demo.stderr == ""
+    assert demo.stdout.endswith("The ledger is exact.\n")
+
+
+def test_each_example_is_in_the_list() -> None:
+    """The page above them names every folder."""
+    page = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    folders = [path.name for path in (ROOT / "examples").iterdir() if path.is_dir() and path.name != "__pycache__"]
+
+    assert [name for name in folders if f"`{name}`" not in page] == []

@@ -1,6 +1,6 @@
 """
-The mail room in the foreground, its tree every 2 s, until Ctrl-C. Run it with ``make run``, or
-``python examples/supervision/live.py``, and crash something from another terminal.
+The mail room in the foreground, its tree every 2 s, until Ctrl-C. Run it with ``python examples/supervision/live.py``,
+and crash something from another terminal.
 
     mailroom               rest_for_one
     ├── sorters            one_for_one

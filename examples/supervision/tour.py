@@ -1,6 +1,6 @@
 """
 A tour in a few seconds: a mail room is started, crashed, repaired, drained and driven to give up, and each claim that
-is printed is checked. Run it with ``make demo``, or ``python examples/supervision/tour.py``.
+is printed is checked. Run it with ``python examples/supervision/tour.py``.
 
     mailroom               rest_for_one
     ├── sorters            one_for_one

@@ -42,6 +42,17 @@ Body = dict[str, Any]
 # -- the outside: a chat that is told things ---------------------------------------------------------------------------
 
 
+class Server(ThreadingHTTPServer):
+    """Says nothing of a client that is killed amid a request, as the tour does."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell of anything else."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class Chat:
     """Takes what is posted to it, but not always at the first attempt."""
 
@@ -55,7 +66,11 @@ class Chat:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                length = int(self.headers.get("Content-Length") or 0)
+                content = self.rfile.read(length)
+                if not content or len(content) < length:
+                    return  # whoever asked was killed amid it
+                body = json.loads(content)
                 status = chat.hear(self.headers["X-OrgLoop-Event-Id"], self.headers["Idempotency-Key"], body["text"])
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
@@ -64,8 +79,7 @@ class Chat:
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def hear(self, event: str, key: str, text: str) -> int:
