@@ -89,7 +89,12 @@ def timestamp_of(at_s: float) -> str:
     >>> timestamp_of(1_700_000_000.25)
     '2023-11-14T22:13:20.250Z'
     """
-    whole_s, thousandths = divmod(round(at_s * 1000), 1000)
+    return _thousandth(round(at_s * 1000))
+
+
+@lru_cache(maxsize=8)
+def _thousandth(number: int) -> str:
+    whole_s, thousandths = divmod(number, 1000)
     return f"{_second(whole_s)}.{thousandths:03d}Z"
 
 
@@ -147,27 +152,34 @@ class Event:
             raise EventError(f"not an event: {'; '.join(faults)}")
 
 
+_new, _set = object.__new__, object.__setattr__  # as a class of attrs that is frozen does it
+
+
 def follow(event: Event, parent: Event) -> Event:
     """Make an event the consequence of another: of its trace, and one hop further from its beginning."""
     return attrs.evolve(event, trace_id=parent.trace_id, ancestors=(*parent.ancestors, parent.id))
 
 
 def in_module(event: Event, module: str) -> Event:
-    """The event as one of this module; itself, if it is one. On the way of every event, so not by ``attrs.evolve``."""
+    """
+    The event as one of this module; itself, if it is one.
+
+    On the way of every event, so what its constructor has looked at is not looked at again.
+    """
     if event.module == module:
         return event
-    return Event(
-        event.source,
-        event.type,
-        event.provenance,
-        event.payload,
-        event.id,
-        event.timestamp,
-        event.trace_id,
-        module,
-        event.ancestors,
-        event.only_for,
-    )
+    made = _new(Event)
+    _set(made, "source", event.source)
+    _set(made, "type", event.type)
+    _set(made, "provenance", event.provenance)
+    _set(made, "payload", event.payload)
+    _set(made, "id", event.id)
+    _set(made, "timestamp", event.timestamp)
+    _set(made, "trace_id", event.trace_id)
+    _set(made, "module", module)
+    _set(made, "ancestors", event.ancestors)
+    _set(made, "only_for", event.only_for)
+    return made
 
 
 def faults_of(event: Event) -> list[str]:

@@ -146,7 +146,8 @@ class Client:
         headers: Mapping[str, str] | None = None,
         is_stream: bool = False,
     ) -> HTTPResponse:
-        said = {"Accept": "text/event-stream" if is_stream else "application/json"}
+        # It is the only request of its connection: said so, the daemon need not wait for the next one.
+        said = {"Accept": "text/event-stream" if is_stream else "application/json", "Connection": "close"}
         if self.token is not None:
             said["Authorization"] = f"Bearer {self.token}"
         if content is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -40,12 +41,18 @@ def explain(context: Context, /, event: str, module: str | None) -> int:
     return 0
 
 
+_STACK = re.compile(r"[\s│]*at \S+:\d+ in ")
+
+
 @click.command()
 @pass_context
 def tree(context: Context) -> int:
-    """Show the supervision tree of the daemon."""
+    """Show the supervision tree of the daemon; with -v, where each task stands."""
     found = context.client().get("/control/tree")
-    context.out.say(found["text"])
+    lines = found["text"].splitlines()
+    # Where each task stands is for whoever looks for what hangs.
+    shown = lines if context.out.is_verbose else [line for line in lines if not _STACK.match(line)]
+    context.out.say("\n".join(shown))
     context.out.document(found)
     return 0
 

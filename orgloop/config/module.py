@@ -23,6 +23,7 @@ from orgloop.config import _module_faults
 from orgloop.config._codec import refusal, structure
 from orgloop.config._refused import Refused
 from orgloop.config._units import shown
+from orgloop.config.audit import AuditConfig
 from orgloop.config.prompt import PromptFile
 from orgloop.config.supervision import BackoffConfig, ShutdownConfig, SupervisionConfig, duration, over
 from orgloop.errors import ConfigError, Fault
@@ -183,6 +184,8 @@ class RouteConfig:
     transforms: tuple[TransformRef, ...] = ()
     then: Then
     with_: With | None = attrs.field(default=None, metadata={"yaml": "with"})
+    audit: AuditConfig | None = None
+    """None: as the module says."""
 
 
 # -- the whole ---------------------------------------------------------------------------------------------------------
@@ -206,6 +209,8 @@ class Defaults:
         default=None, validator=optional(gt(0)), metadata=duration("event_retention")
     )
     checkpoint: CheckpointConfig = attrs.field(factory=CheckpointConfig)
+    audit: AuditConfig | None = None
+    """For all routes that say nothing of it themselves; None: no delivery is put on record, or held."""
 
 
 @attrs.frozen(kw_only=True)
@@ -301,7 +306,7 @@ _KEYS = frozenset(
     for cls in (
         *(ModuleConfig, Metadata, Defaults, CheckpointConfig, SourceConfig, ActorConfig, PollConfig, RouteConfig, When),
         *(Then, With, TransformRef, TransformConfig, LoggerConfig, SupervisionConfig, BackoffConfig, ShutdownConfig),
-        BootModule,
+        *(BootModule, AuditConfig),
     )
     for field in attrs.fields(cls)
 )

@@ -51,6 +51,8 @@ class SupervisionConfig:
     """So many restarts within ``period`` are forgiven."""
     period_s: float = attrs.field(default=5.0, validator=gt(0), metadata=duration("period"))
     backoff: BackoffConfig = attrs.field(factory=BackoffConfig)
+    start_timeout_s: float = attrs.field(default=4.0, validator=gt(0), metadata=duration("start_timeout"))
+    """How long it may take to open what it holds; a reload in which somebody takes longer is rolled back."""
     watchdog_s: float | None = attrs.field(default=None, validator=optional(gt(0)), metadata=duration("watchdog"))
     """How long it may be busy without a sign of life, which is the end of anything it was asked; None: for ever."""
     shutdown: ShutdownConfig = attrs.field(factory=ShutdownConfig)

@@ -68,8 +68,22 @@ class LaneSpec:
     """How long an event may wait for its end, from its admission; None: for ever."""
     keepers: Sequence[Keeper] = ()
     """Asked, one after the other, whether an event is to be kept and not delivered."""
+    auditor: Auditor | None = None
+    """Told of every attempt; None: nobody is."""
     is_own: Callable[[Event], bool] | None = None
     """Whether an event is the runtime's word to the actor, which no transform is to touch; None: none is."""
+
+
+class Auditor(Protocol):
+    """Sees every attempt of a route."""
+
+    def begin(self, admitted: Admitted, delivery: Delivery) -> Delivery:
+        """An attempt begins; the delivery that the actor is given."""
+        ...
+
+    def end(self, admitted: Admitted, delivery: Delivery, outcome: Outcome | None) -> None:
+        """It has ended; None: it was cut off."""
+        ...
 
 
 class Surroundings(Protocol):
@@ -181,6 +195,11 @@ class Lane:
         return len(self.queue) + len(self._taken) + len(self._surplus)
 
     @property
+    def is_still(self) -> bool:
+        """Whether none of them waits for the actor."""
+        return not (self.queue or self._taken or self._surplus)
+
+    @property
     def may_expire(self) -> bool:
         """Whether anything ends here because it has waited for too long."""
         return self.spec.retention_s is not None or any(keeper.ttl_s is not None for keeper in self.spec.keepers)
@@ -284,7 +303,7 @@ class Lane:
             return
         if self.spec.delivery.concurrency == 1:
             await self._work_off_alone(actor, turn)
-        if self.in_motion and not turn.is_over:
+        if not self.is_still and not turn.is_over:
             turn.clear()
             with trio.CancelScope() as self._until_none_is_left:
                 await self.work(actor)
@@ -293,7 +312,7 @@ class Lane:
         """Do without tasks of one's own for as long as nothing is too much: most lanes have one event at a time."""
         queue, taken = self.queue, self._taken
         try:
-            while len(queue) and not self._surplus and not turn.is_over:
+            while queue and not self._surplus and not turn.is_over:
                 admitted = queue.take_held()
                 if admitted is None:
                     turn.clear()
@@ -397,8 +416,11 @@ class Lane:
     ) -> Outcome:
         opening = self.breaker.openings
         outcome: Outcome | None = None
+        delivery: Delivery | None = None
         try:
             delivery = self._delivery(admitted, event, tries)
+            if self.spec.auditor is not None:
+                delivery = self.spec.auditor.begin(admitted, delivery)
             if not self._around.silent:
                 self._tell("deliver.attempt", event)
             if turn is not None:
@@ -423,6 +445,8 @@ class Lane:
             raise
         finally:
             self._tell_breaker(outcome, opening)
+            if self.spec.auditor is not None and delivery is not None:
+                self.spec.auditor.end(admitted, delivery, outcome)
 
     async def _within_own_scope(self, actor: Actor, delivery: Delivery) -> Outcome:
         outcome: Outcome | None = None
@@ -435,12 +459,12 @@ class Lane:
 
     def _delivery(self, admitted: Admitted, event: Event, tries: Tries) -> Delivery:
         return Delivery(
-            event=event,
-            config=self.spec.config(event),
-            prompt=self.spec.prompt,
-            attempt=tries.failed + tries.lost + 1,
-            idempotency_key=f"{self._key}-{admitted.sequence}-{admitted.event.id}",
-            emit=self._around.emit_for(admitted.event),
+            event,
+            self.spec.config(event),
+            self.spec.prompt,
+            tries.failed + tries.lost + 1,
+            f"{self._key}-{admitted.sequence}-{admitted.event.id}",
+            self._around.emit_for(admitted.event),
         )
 
     def _checked(self, outcome: object) -> Outcome:
@@ -594,7 +618,8 @@ class Lane:
             self._transformed.pop(sequence, None)
         self._tries.forget(sequence)
         self._around.settler.end(sequence, outcome, module=spec.module, route=spec.route)
-        self._look_whether_any_is_left()
+        if self._until_none_is_left is not None:
+            self._look_whether_any_is_left()
 
     def _look_whether_any_is_left(self) -> None:
         if self._until_none_is_left is not None and not self.in_motion:

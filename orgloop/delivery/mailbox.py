@@ -86,7 +86,7 @@ class Mailbox:
             del self._busy[lane]
             if self._changed:
                 self._changed.unpark_all()
-            if lane.ready is not None and lane.in_motion:
+            if lane.ready is not None and not lane.is_still:
                 self._is_ready(lane)
 
     def _is_ready(self, lane: Lane) -> None:

@@ -47,6 +47,9 @@ class Queue:
     def __len__(self) -> int:
         return len(self._held) + len(self._positions)
 
+    def __bool__(self) -> bool:
+        return bool(self._held or self._positions)
+
     @property
     def held(self) -> int:
         """How many of them are events in memory."""

@@ -63,19 +63,19 @@ class Settler:
         """Note the end of one obligation."""
         if route is not None:
             self.open -= 1
-        left = self._left.get(sequence, 1)
+        left = self._left.pop(sequence, 1)
         if left > 1:
             self._left[sequence] = left - 1
             ended = self._still_open
         else:
-            self._left.pop(sequence, None)
             ended = self._closed
-        alike = ended.get((module, route, outcome))
+        key = module, route, outcome
+        alike = ended.get(key)
         if alike is None:
-            ended[module, route, outcome] = [sequence]
+            ended[key] = [sequence]
+            self._wake()
         else:
             alike.append(sequence)
-        self._wake()
 
     def note(self, kind: str, key: str, value: object) -> None:
         """Note a value together with the ends."""

@@ -12,6 +12,7 @@ wait in the inbox, so there is never more than one at work.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 import attrs
@@ -39,8 +40,14 @@ _TOO_MANY = busy("Too many connections", retry_after_s=1)
 class Tunnel(Protocol):
     """Takes a connection over, with the bytes that have come on it, until its end."""
 
-    async def __call__(self, stream: trio.abc.HalfCloseableStream, first: bytes) -> Answer | None:
-        """None when it is over; an answer if the other end of the tunnel is not there."""
+    async def __call__(
+        self, stream: trio.abc.HalfCloseableStream, first: bytes, on_eof: Callable[[], object]
+    ) -> Answer | None:
+        """
+        None when it is over; an answer if the other end of the tunnel is not there.
+
+        ``on_eof`` is called when the client has said that it will send no more, or has gone: nobody can tell which.
+        """
         ...
 
 
@@ -87,7 +94,7 @@ class Connection:
 
     def leave(self, reason: str) -> None:
         """Close now, if it waits for a request."""
-        if self._has_seat and self._phase in {"waiting", "head"}:
+        if self._has_seat and self._phase in {"waiting", "head", "half-closed"}:
             self._phase = "leaving"
             self._door.seats.free(self)
             self._has_seat = False
@@ -206,8 +213,12 @@ class Connection:
     async def _hand_over(self, block: bytes) -> bool:
         """From here on, the connection is the application's; its limits hold there."""
         self._enter("tunnel", math.inf)
-        answer = await self._door.tunnel(self._stream, block + self._inbox.held)
+        answer = await self._door.tunnel(self._stream, block + self._inbox.held, self._half_close)
         return False if answer is None else await self._refuse(answer, target="")
+
+    def _half_close(self) -> None:
+        self._phase = "half-closed"
+        self._door.seats.half_closes(self)
 
     async def _refuse(
         self, answer: Answer, *, target: str, unread: bool = True, keep: bool = False, bodiless: bool = False

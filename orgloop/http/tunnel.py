@@ -4,11 +4,12 @@ The way to the application: bytes in, bytes out, nothing looked at.
     client ◀──▶ (first bytes, then all that comes) ◀──▶ hypercorn, on a unix socket in a directory that is ours alone
 
 Either side may end it. A client that half-closes has some seconds to hear the answer: hypercorn itself would take the
-end of the input for the end of the client.
+end of the input for the end of the client. One that has gone looks just the same, so its seat may be had meanwhile.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -28,20 +29,27 @@ class UnixTunnel:
     path: Path
     limits: Limits
 
-    async def __call__(self, stream: trio.abc.HalfCloseableStream, first: bytes) -> Answer | None:
+    async def __call__(
+        self, stream: trio.abc.HalfCloseableStream, first: bytes, on_eof: Callable[[], object]
+    ) -> Answer | None:
         """Carry everything to and fro until one side has enough."""
         try:
             inner = await trio.open_unix_socket(self.path)
         except OSError:
             return _ABSENT
         async with inner, trio.open_nursery() as nursery:
-            nursery.start_soon(self._inwards, stream, inner, first, nursery.cancel_scope)
+            nursery.start_soon(self._inwards, stream, inner, first, on_eof, nursery.cancel_scope)
             await self._outwards(inner, stream)
             nursery.cancel_scope.cancel("the application has said all")
         return None
 
     async def _inwards(
-        self, stream: trio.abc.ReceiveStream, inner: trio.abc.SendStream, first: bytes, whole: trio.CancelScope
+        self,
+        stream: trio.abc.ReceiveStream,
+        inner: trio.abc.SendStream,
+        first: bytes,
+        on_eof: Callable[[], object],
+        whole: trio.CancelScope,
     ) -> None:
         """The client's bytes; it ends the tunnel if the client goes, not if the application stops listening."""
         data: bytes | bytearray = first
@@ -55,6 +63,7 @@ class UnixTunnel:
             except _GONE:
                 whole.cancel("the client has gone")
                 return
+        on_eof()
         await trio.sleep(self.limits.half_closed_s)
         whole.cancel("the client has said all, and has waited for the answer long enough")
 

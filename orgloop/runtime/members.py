@@ -111,6 +111,7 @@ def child_of(
         run=run,
         notify=True,
         restart=Restart(own.restart),
+        start_timeout=own.start_timeout_s,
         watchdog=math.inf if own.watchdog_s is None else own.watchdog_s,
         shutdown=Shutdown(grace=ends.grace_s if grace_s is None else grace_s),
         backoff=Backoff(

@@ -24,22 +24,21 @@ import attrs
 
 from orgloop.config import structure
 from orgloop.config._codec import refusal
+from orgloop.config.audit import AuditConfig
 from orgloop.config.module import ActorConfig, LoggerConfig, ModuleConfig, RouteConfig, SourceConfig
 from orgloop.config.project import Project
 from orgloop.config.prompt import read_prompt
 from orgloop.config.supervision import BackoffConfig, SupervisionConfig
 from orgloop.delivery.config import DeliveryConfig
-from orgloop.delivery.kept import Keeper
 from orgloop.delivery.lane import Lane, LaneSpec
 from orgloop.delivery.mailbox import Mailbox
 from orgloop.delivery.pipeline import Step
-from orgloop.errors import ConfigError, OrgLoopError
-from orgloop.event import Event
-from orgloop.routing import Route, compile_config, compile_path, render_config
+from orgloop.errors import OrgLoopError
+from orgloop.routing import Route, compile_path
 from orgloop.runtime import members, pushed
 from orgloop.runtime.checkpoint_files import CheckpointFiles
 from orgloop.runtime.checkpoints import BusPlace, MemoryPlace, Place, fingerprint_of
-from orgloop.runtime.inbox import InboxConfig, Slot, inbox_of, is_notification
+from orgloop.runtime.keeping import NO_AUDIT, keeping_of
 from orgloop.runtime.members import ActorMember, Group, Make, Member, SourceMember, child_of
 from orgloop.runtime.notices import LEVELS
 from orgloop.runtime.plugins import Faults, Given, Plugins
@@ -177,6 +176,11 @@ class _Builder:
     beside: Module | None
     faults: Faults
     actors: dict[str, ActorMember] = attrs.field(factory=dict)
+    around: LaneServices = attrs.field(init=False)
+    """Shared by all lanes."""
+
+    def __attrs_post_init__(self) -> None:
+        self.around = LaneServices(self.origin.name, self.services)
 
     @property
     def config(self) -> ModuleConfig:
@@ -356,6 +360,7 @@ class _Builder:
                 prompt,
                 None if actor is None else actor.mailbox,
                 self.config.defaults.event_retention_s,
+                self._audit(config),
                 tuple(None if part is None else part.made_of for part in parts),
             )
             before = self.beside.wires.get(config.name) if self.beside is not None else None
@@ -389,34 +394,26 @@ class _Builder:
             actor=config.then.actor,
         )
         steps, opened = self._steps(config, parts)
-        render: Callable[[Event], Mapping[str, Any]] = partial(render_config, compile_config(config.then.config))
-        inbox, keepers = self._inbox(config), list[Keeper]()
-        if inbox is not None:
-            slot = Slot(self.services.inbox, inbox, render)
-            keepers.append(slot)
-            render = partial(slot.config, self.origin.name, config.then.actor)
+        keeping = keeping_of(config, self._audit(config), prompt, self.services, module=self.origin.name)
         spec = LaneSpec(
             module=self.origin.name,
             route=config.name,
             actor=config.then.actor,
             steps=steps,
-            config=render,
+            config=keeping.config,
             prompt=prompt,
             order_key=None if delivery.order_by is None else compile_path(delivery.order_by).find,
             delivery=delivery,
             retention_s=self.config.defaults.event_retention_s,
-            keepers=keepers,
-            is_own=is_notification if keepers else None,
+            keepers=keeping.keepers,
+            auditor=keeping.auditor,
+            is_own=keeping.is_own,
         )
-        lane = Lane(spec, LaneServices(self.origin.name, self.services))
+        lane = Lane(spec, self.around)
         return Wire(route=route, lane=lane, actor=actor, made_of=made_of, steps=opened)
 
-    def _inbox(self, config: RouteConfig) -> InboxConfig | None:
-        try:
-            return inbox_of(config.then.config)
-        except ConfigError as exc:
-            faults = [attrs.evolve(fault, path=("then", "config", *fault.path)) for fault in exc.faults]
-            raise ConfigError(str(exc), faults) from exc
+    def _audit(self, config: RouteConfig) -> AuditConfig:
+        return config.audit or self.config.defaults.audit or NO_AUDIT
 
     def _prompt(self, config: RouteConfig) -> Prompt | None:
         if config.with_ is None:

@@ -124,7 +124,15 @@ class Modules:
         return module
 
     def _faults_between(self, origin: Origin) -> Iterator[Fault]:
-        """A route that listens to a module which does not let it; one that is not loaded yet may."""
+        """
+        What of a module does not go with what runs: another bus, and a route that listens where it is not let.
+
+        A module that is not loaded yet may still export what is wanted of it.
+        """
+        ours = {"durable": "file", "none": "memory"}.get(self._services.bus.durability)
+        if origin.config.bus not in (None, ours):
+            text = f"all modules of a runtime share its bus, which is {ours or 'given by its program'}; leave this out"
+            yield Fault(("bus",), text)
         for index, route in enumerate(origin.config.routes):
             name, colon, source = route.when.source.partition(":")
             if not colon or name == origin.name:

@@ -6,6 +6,8 @@ Notices: what the runtime says of itself, and the callbacks and loggers that hea
 
 ``_notice_queue`` is the queue, ``_logger_life`` the task.
 
+Who hears a phase is found out once, and anew when a listener comes or goes: it is asked for each step of each event.
+
 Telling never waits and never fails, whatever a listener does. A logger that cannot keep up loses its oldest notices;
 they are counted, and told of when it has caught up. Notices are told in the thread that Trio runs in.
 
@@ -45,14 +47,30 @@ class NoticeStatistics:
     loggers: Mapping[str, LoggerStatistics]
 
 
-_OF_STRANGERS = {"error", "result", "metadata"}
+MAX_AUDIENCES = 4096
+"""How many phases of modules it is remembered of who hears them."""
+
+_OF_STRANGERS = frozenset({"error", "result", "metadata"})
 """Fields that hold what plug-ins, and systems outside, have said."""
 
 
 @attrs.define(eq=False)
 class _Subscription:
     callback: Callable[[Notice], object]
+    phase: str
+    """A phase, a family of phases (``deliver.``), or all (``*``)."""
     has_failed: bool = False
+
+    def wants(self, phase: str) -> bool:
+        return self.phase in ("*", phase) or (self.phase.endswith(".") and phase.startswith(self.phase))
+
+
+@attrs.frozen(eq=False)
+class _Audience:
+    """Who hears a phase of a module."""
+
+    queues: tuple[Queue, ...]
+    subscriptions: tuple[_Subscription, ...]
 
 
 class Notices:
@@ -71,6 +89,7 @@ class Notices:
         self._queues: dict[str, Queue] = {}
         self._of_all: tuple[Queue, ...] = ()
         self._of_module: dict[str, tuple[Queue, ...]] = {}
+        self._audiences: dict[tuple[str, str | None], _Audience] = {}
 
     def tell(self, phase: str, event: Event | None = None, **fields: Any) -> None:
         """
@@ -80,18 +99,32 @@ class Notices:
         """
         if self.silent:
             return
-        severity = SEVERITY_OF.get(phase, INFO)
-        module = fields.get("module", None if event is None else event.module)
-        queues = [queue for queue in self._queues_for(module) if queue.least <= severity]
-        subscriptions = () if self._calling_back else self._subscriptions
-        if not queues and not subscriptions:
+        module = fields.get("module") if event is None or "module" in fields else event.module
+        audience = self._audiences.get((phase, module)) or self._find_audience(phase, module)
+        subscriptions = () if self._calling_back else audience.subscriptions
+        if not audience.queues and not subscriptions:
             return
         notice = self._notice(phase, event, fields)
         self._told += 1
-        for queue in queues:
+        for queue in audience.queues:
             queue.put(notice)
         if subscriptions:
             self._call_back(subscriptions, notice)
+
+    def _find_audience(self, phase: str, module: str | None) -> _Audience:
+        severity = SEVERITY_OF.get(phase, INFO)
+        audience = _Audience(
+            tuple(queue for queue in self._queues_for(module) if queue.least <= severity),
+            tuple(each for each in self._subscriptions if each.wants(phase)),
+        )
+        if len(self._audiences) >= MAX_AUDIENCES:
+            self._audiences.clear()
+        self._audiences[phase, module] = audience
+        return audience
+
+    def _listeners_have_changed(self) -> None:
+        self._audiences.clear()
+        self.silent = not self._subscriptions and not self._queues
 
     def _queues_for(self, module: str | None) -> tuple[Queue, ...]:
         if module is None:
@@ -100,20 +133,28 @@ class Notices:
         return self._of_all if own is None else self._of_all + own
 
     def _notice(self, phase: str, event: Event | None, fields: dict[str, Any]) -> Notice:
-        if event is not None:
-            about = {
-                "event_id": event.id,
-                "trace_id": event.trace_id,
-                "source": event.source,
-                "event_type": event.type,
-                "module": event.module,
-            }
-            fields = about | fields
+        if not _OF_STRANGERS.isdisjoint(fields):
+            self._clean(fields)
+        timestamp = timestamp_of(self._now_s())
+        if event is None:
+            return Notice(timestamp=timestamp, phase=phase, **fields)
+        about: dict[str, Any] = {
+            "timestamp": timestamp,
+            "phase": phase,
+            "event_id": event.id,
+            "trace_id": event.trace_id,
+            "source": event.source,
+            "event_type": event.type,
+            "module": event.module,
+        }
+        about.update(fields)
+        return Notice(**about)
+
+    def _clean(self, fields: dict[str, Any]) -> None:
         if fields.get("metadata") is not None:
             fields["metadata"] = dict(fields["metadata"])  # read later, in threads, when the teller has gone on
         for field in _OF_STRANGERS & fields.keys():
             fields[field] = self.hide(fields[field])
-        return Notice(timestamp=timestamp_of(self._now_s()), phase=phase, **fields)
 
     def statistics(self) -> NoticeStatistics:
         """A snapshot."""
@@ -126,20 +167,21 @@ class Notices:
 
     # -- callbacks -----------------------------------------------------------------------------------------------------
 
-    def subscribe(self, callback: Callable[[Notice], object]) -> Callable[[], None]:
+    def subscribe(self, callback: Callable[[Notice], object], phase: str = "*") -> Callable[[], None]:
         """
-        Call back with every notice, in the task that tells it; gives what ends that.
+        Call back with every notice of a phase, of a family of phases (``deliver.``), or with all (``*``), in the task
+        that tells it; gives what ends that.
 
         A callback must not block. What it raises is counted, and told of the first time; only Ctrl-C, which is not
         its own, passes through. What it tells itself goes to the loggers only.
         """
-        subscription = _Subscription(callback)
+        subscription = _Subscription(callback, phase)
         self._subscriptions += (subscription,)
-        self.silent = False
+        self._listeners_have_changed()
 
         def unsubscribe() -> None:
             self._subscriptions = tuple(each for each in self._subscriptions if each is not subscription)
-            self.silent = not self._subscriptions and not self._queues
+            self._listeners_have_changed()
 
         return unsubscribe
 
@@ -178,7 +220,7 @@ class Notices:
             self._of_all += (queue,)
         else:
             self._of_module[queue.module] = (*self._of_module.get(queue.module, ()), queue)
-        self.silent = False
+        self._listeners_have_changed()
 
     async def detach(self, name: str) -> None:
         """
@@ -234,7 +276,7 @@ class Notices:
             self._of_module[queue.module] = rest
         else:
             del self._of_module[queue.module]
-        self.silent = not self._subscriptions and not self._queues
+        self._listeners_have_changed()
 
     def _close(self, queue: Queue) -> None:
         queue.drop_rest()

@@ -7,6 +7,7 @@ may never come back. So the log asks here, at every start and now and then.
     delivery    until it may be admitted again, and no more for a source than a desk remembers
     mark        groups, until the last mark in them is forgotten
     attempts    while the event is open
+    approved    while the event is open
     inbox       while the event is open that a session was notified of
 """
 
@@ -18,7 +19,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
 from orgloop.delivery.tries import ATTEMPTS
-from orgloop.runtime import inbox, marks, pushed
+from orgloop.runtime import holds, inbox, marks, pushed
 from orgloop.sdk import Note
 from orgloop.wal import Outlived
 
@@ -43,10 +44,10 @@ def outlived(notes: Iterable[Note], open_: Container[int], *, now_s: float) -> I
         elif kind == marks.KIND:
             is_over = isinstance(value, list) and all(_until_s(mark) <= now_s for mark in value)
         elif kind == inbox.KIND:
-            is_over = value not in open_
+            is_over = not isinstance(value, int) or value not in open_
         else:
             sequence = key.rpartition("-")[2]
-            is_over = kind == ATTEMPTS and sequence.isdecimal() and int(sequence) not in open_
+            is_over = kind in (ATTEMPTS, holds.KIND) and sequence.isdecimal() and int(sequence) not in open_
         if is_over:
             yield kind, key
 

@@ -3,7 +3,7 @@ The composition root: builds the parts, hands each what it uses, and hosts modul
 
     orgloop                       rest_for_one
     ├── loggers                   one_for_one: those that hear of everything, from the first moment to the last
-    ├── services                  rest_for_one: settler, scheduler, undertaker, inbox, router, retention
+    ├── services                  rest_for_one: settler, scheduler, undertaker, inbox, router, retention, audit
     └── modules                   one_for_one, never gives up: a module can take down nobody but itself
         └── <module>              see module.py
 
@@ -34,10 +34,12 @@ from orgloop.delivery.settler import Settler
 from orgloop.errors import Closed, EventError, ModuleError, UnknownSource
 from orgloop.event import Event, faults_of, in_module
 from orgloop.runtime.asking import Examined, Explained, explained
+from orgloop.runtime.audit import AuditPage, AuditQuery
 from orgloop.runtime.checkpoints import checkpoint_in
 from orgloop.runtime.containment import repr_of
 from orgloop.runtime.crashes import counted
 from orgloop.runtime.history import Trace, trace_of
+from orgloop.runtime.holds import Held
 from orgloop.runtime.inbox import Drained, Session
 from orgloop.runtime.kept import open_kept
 from orgloop.runtime.loops import NO_ROUTE, Loops
@@ -142,6 +144,7 @@ class Runtime:
                 ChildSpec(id="inbox", run=self._services.inbox.run),
                 ChildSpec(id="router", run=self._router.run, notify=True),
                 ChildSpec(id="retention", run=self._retention.run),
+                ChildSpec(id="audit", run=self._services.audit.run),
             ],
         )
         return SupervisorSpec(
@@ -476,6 +479,64 @@ class Runtime:
         """Forget a dead letter for good; whether it was there."""
         return bool(await self._services.in_thread(self._services.graveyard.discard, id_))
 
+    # -- audit ---------------------------------------------------------------------------------------------------------
+
+    async def audit(self, query: AuditQuery | None = None, *, limit: int = 100, before: str | None = None) -> AuditPage:
+        """
+        What is on record of deliveries, newest first, beginning behind the record whose id is ``before``.
+
+        There may be fewer than ``limit`` although there are more, if ``next`` says so. ``OSError`` if the files cannot
+        be read.
+        """
+        return await self._services.audit.find(query or AuditQuery(), limit=limit, before=before)
+
+    # -- holds ---------------------------------------------------------------------------------------------------------
+
+    async def holds(
+        self, *, module: str | None = None, route: str | None = None, limit: int = 100, after: str | None = None
+    ) -> tuple[Held, ...]:
+        """
+        Deliveries that wait for a person, oldest first, beginning after the id ``after``.
+
+        There may be fewer than ``limit``, so that they fit into memory: what comes behind the last one is to be asked
+        for with its id. Raises :class:`OrgLoopError` if they cannot be read just now.
+        """
+        return await self._services.holds.list(module=module, route=route, limit=limit, after=after)
+
+    async def hold(self, id_: str) -> Held | None:
+        """One of them; None if there is none of this id."""
+        return await self._services.holds.get(id_)
+
+    def count_holds(self) -> int:
+        """How many there are."""
+        return self._services.holds.count()
+
+    async def approve(self, id_: str) -> bool:
+        """Have a delivery go on that is held; whether it was. The approval outlives a crash."""
+        self._refuse_if_closed()
+        return await self._services.holds.approve(id_)
+
+    async def edit(self, id_: str, event: Event | Mapping[str, Any]) -> int | None:
+        """
+        Have another event delivered by the route of one that is held, instead of that; its sequence, None if it is not.
+
+        ``event`` is as for :meth:`inject`, and what a mapping leaves out is as it was. It is looked at like any other,
+        so what is still flagged in it is held again.
+        """
+        self._refuse_if_closed()
+        held = await self._services.holds.get(id_)
+        if held is None:
+            return None
+        if not isinstance(event, Event):
+            was = {name: getattr(held.event, name) for name in ("source", "type", "provenance", "payload")}
+            event = _event_of({**was, **event}, held.module)
+        return await self._services.holds.edit(id_, event)
+
+    async def reject(self, id_: str, reason: str) -> bool:
+        """Give up a delivery that is held: it becomes a dead letter, with the reason; whether it was held."""
+        self._refuse_if_closed()
+        return await self._services.holds.reject(id_, reason)
+
     # -- inbox ---------------------------------------------------------------------------------------------------------
 
     async def inbox_drain(
@@ -515,14 +576,7 @@ class Runtime:
 
         Gives what ends that.
         """
-        if phase == "*":
-            return self._services.notices.subscribe(callback)
-
-        def call(notice: Notice) -> None:
-            if notice.phase == phase or (phase.endswith(".") and notice.phase.startswith(phase)):
-                callback(notice)
-
-        return self._services.notices.subscribe(call)
+        return self._services.notices.subscribe(callback, phase)
 
     def tell(self, phase: str, **fields: Any) -> None:
         """Have all who listen hear what a face has to say; ``fields`` are those of :class:`orgloop.sdk.Notice`."""

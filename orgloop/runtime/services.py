@@ -21,6 +21,9 @@ from orgloop.delivery.room import Room
 from orgloop.delivery.runs import Runs
 from orgloop.delivery.settler import Settler
 from orgloop.event import Event, follow
+from orgloop.runtime.audit import Trail
+from orgloop.runtime.audit_files import AuditFiles
+from orgloop.runtime.holds import Holds
 from orgloop.runtime.inbox import Inbox
 from orgloop.runtime.marks import MarkBook, MarkStore
 from orgloop.runtime.notices import Notices
@@ -104,9 +107,14 @@ class Services:
     published: int = 0
     """How many events were admitted in this run."""
     inbox: Inbox = attrs.field(init=False)
+    holds: Holds = attrs.field(init=False)
+    audit: Trail = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Begin with an empty inbox."""
+        """Begin with an empty inbox, nothing held, and the audit trail of the home."""
+        files = None if self.home is None else AuditFiles(self.home / "data" / "audit")
+        self.audit = Trail(files, self.notices.tell, self.in_thread, self.now_s)
+        self.holds = Holds(self.bus, self.settler, self.publish, self.now_s)
         self.inbox = Inbox(self.bus, self.settler, self.publish, self.notices.tell)
 
     def marks_of(self, module: str, route: str, transform: str) -> MarkStore:
@@ -137,41 +145,31 @@ class Services:
         return sequences
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class LaneServices:
     """What a lane of a module may touch: :class:`orgloop.delivery.lane.Surroundings`."""
 
     module: str
     _services: Services
 
-    @property
-    def settler(self) -> Settler:
-        """Where ends are noted."""
-        return self._services.settler
+    settler: Settler = attrs.field(init=False)
+    room: Room = attrs.field(init=False)
+    runs: Runs = attrs.field(init=False)
+    ages: Ages = attrs.field(init=False)
+    now_s: Callable[[], float] = attrs.field(init=False)
+    tell: Callable[..., None] = attrs.field(init=False)
+    _notices: Notices = attrs.field(init=False)
 
-    @property
-    def room(self) -> Room:
-        """What all lanes together may hold in memory."""
-        return self._services.room
-
-    @property
-    def runs(self) -> Runs:
-        """The runs before this one."""
-        return self._services.runs
-
-    @property
-    def ages(self) -> Ages:
-        """Since when events wait."""
-        return self._services.ages
+    def __attrs_post_init__(self) -> None:
+        """Take from there what is used several times on the way of every event."""
+        services = self._services
+        self.settler, self.room, self.runs, self.ages = services.settler, services.room, services.runs, services.ages
+        self.now_s, self._notices, self.tell = services.now_s, services.notices, services.notices.tell
 
     @property
     def silent(self) -> bool:
         """Whether nobody hears what is told."""
-        return self._services.notices.silent
-
-    def now_s(self) -> float:
-        """Unix seconds."""
-        return self._services.now_s()
+        return self._notices.silent
 
     async def read(self, sequences: Sequence[int]) -> list[Admitted]:
         """Unsettled events from the bus."""
@@ -193,9 +191,3 @@ class LaneServices:
             await self._services.publish(following)
 
         return emit
-
-    def tell(self, phase: str, event: Event | None, **fields: Any) -> None:
-        """Notice something, about an event if one is given."""
-        notices = self._services.notices
-        if not notices.silent:
-            notices.tell(phase, event, **fields)

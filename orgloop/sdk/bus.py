@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
+import msgspec
 from attrs.validators import ge, le, optional
 
 from orgloop.event import Event
@@ -14,37 +15,42 @@ Note = tuple[str, str, Any]
 """Kind, key and value (JSON; None removes it). The last one of a kind and key counts: a checkpoint, a mark."""
 
 
-@attrs.frozen(kw_only=True)
-class Settlement:
+class Settlement(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    rename={"outcome": "settle", "sequences": "events"},
+):
     """
     Obligations of one route that have ended alike; an obligation is an event owed to a route.
 
     ``outcome`` is ``delivered``, ``no_route``, ``dropped(<transform>)``, ``dead_letter(<reason>)`` or ``expired``;
     ``module`` and ``route`` are None for ``no_route``, and for what a bus itself gives up as unreadable. An event
-    comes back after a crash until it is settled without being among ``still_open``.
+    comes back after a crash until it is settled without being among ``still_open``. Encoded, it is as it is written
+    down: with many routes there is one for nearly every event.
     """
 
     outcome: str
-    sequences: Sequence[int]
     module: str | None = None
     route: str | None = None
-    still_open: Sequence[int] = ()
+    sequences: Sequence[int]
+    still_open: Sequence[int] = msgspec.field(default_factory=list)
     """Those of the events that have other obligations left."""
 
     def record(self) -> dict[str, Any]:
         """As it is written down."""
-        record: dict[str, Any] = {"settle": self.outcome}
-        if self.route is not None:
-            record |= {"module": self.module, "route": self.route}
-        record["events"] = list(self.sequences)
-        if self.still_open:
-            record["still_open"] = list(self.still_open)
+        record: dict[str, Any] = msgspec.to_builtins(self, enc_hook=list)
         return record
 
 
-@attrs.frozen
+@attrs.define
 class Admitted:
-    """An event that was published, and the number it was admitted under."""
+    """
+    An event that was published, and the number it was admitted under.
+
+    Not to be changed, but not frozen: one is made for every event, and that would cost three times as much.
+    """
 
     sequence: int
     event: Event

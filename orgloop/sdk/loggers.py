@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import attrs
+import msgspec
 
 
-@attrs.frozen(kw_only=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     A frozen fact about the runtime. Fields that do not apply are None; names are those of the original's log entry.
 
-    ``event_id`` and ``trace_id`` are empty for what concerns no event.
+    ``event_id`` and ``trace_id`` are empty for what concerns no event. The names of all: ``Notice.__struct_fields__``.
+
+    One is made for each step of an event, so it is a struct of msgspec's, which takes a fifth of the time to make.
     """
 
     timestamp: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Protocol
 
-import attrs
+import msgspec
 
 from orgloop.event import Event
 
@@ -22,9 +22,8 @@ class Marks(Protocol):
         ...
 
 
-@attrs.frozen
-class Context:
-    """What a transform is told about the place in which it stands."""
+class Context(msgspec.Struct, frozen=True):
+    """What a transform is told about the place in which it stands; one is made for each transform of each event."""
 
     module: str
     route: str

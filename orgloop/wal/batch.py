@@ -12,7 +12,7 @@ import trio
 from orgloop.errors import EventError
 from orgloop.event import Event, encode
 from orgloop.sdk import Note, Settlement
-from orgloop.wal.frame import MAX_LINE_BYTES, event_line, line_of, note_lines
+from orgloop.wal.frame import MAX_LINE_BYTES, event_line, note_lines, seal
 from orgloop.wal.segment import SegmentName, pack
 
 MAX_EVENT_BYTES = MAX_LINE_BYTES // 2
@@ -21,6 +21,7 @@ _MOST_SEQUENCES = 500_000
 """In one line."""
 
 _encode = msgspec.json.Encoder().encode
+_encode_end = msgspec.json.Encoder(enc_hook=list).encode  # its sequences need not be a list
 _decode = msgspec.json.Decoder().decode
 
 
@@ -100,15 +101,16 @@ class Batch:
         # In this order, for the end may be lost: checkpoints behind their events, ends behind the marks they leave.
         lines.extend(note_lines((entry.json for entry in self.notes), name.salt))
         for settlement in self.settlements:
-            lines.extend(line_of(part.record(), name.salt) for part in _parts(settlement))
+            if len(settlement.sequences) <= _MOST_SEQUENCES:
+                lines.append(seal(_encode_end(settlement)[:-1], name.salt))
+            else:
+                lines.extend(seal(_encode_end(part)[:-1], name.salt) for part in _parts(settlement))
         return lines, places
 
 
 def _parts(settlement: Settlement) -> Iterator[Settlement]:
-    if len(settlement.sequences) <= _MOST_SEQUENCES:
-        yield settlement
-        return
     still_open = set(settlement.still_open)
     for start in range(0, len(settlement.sequences), _MOST_SEQUENCES):
         some = settlement.sequences[start : start + _MOST_SEQUENCES]
-        yield attrs.evolve(settlement, sequences=some, still_open=[one for one in some if one in still_open])
+        open_ = [one for one in some if one in still_open]
+        yield msgspec.structs.replace(settlement, sequences=some, still_open=open_)

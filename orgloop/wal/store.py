@@ -283,12 +283,12 @@ class Store:
                 self.notes.pop(at, None)
 
     def _settle(self, settlement: Settlement) -> None:
-        still_open = set(settlement.still_open)
-        obligation = (settlement.module or "", settlement.route or "")
+        still_open = set(settlement.still_open) if settlement.still_open else ()
         for sequence in settlement.sequences:
             if sequence not in self.places:
                 continue
             if sequence in still_open:
+                obligation = (settlement.module or "", settlement.route or "")
                 self.settled.setdefault(sequence, set()).add(obligation)
                 continue
             self.settled.pop(sequence, None)

@@ -265,12 +265,13 @@ def test_supervision_is_in_plain_units() -> None:
         "intensity": 5,
         "period": "10s",
         "backoff": {"initial": "1s", "maximum": "1m", "factor": 3, "jitter": 0.5, "reset_after": "2m"},
+        "start_timeout": "20s",
         "watchdog": "30s",
         "shutdown": {"drain": "1s", "grace": "500ms"},
     }
     found = read_module({"sources": [source(supervision=written)]}, where="").sources[0].supervision
 
-    assert attrs.astuple(found) == ("transient", 5, 10.0, (1.0, 60.0, 3.0, 0.5, 120.0), 30.0, (1.0, 0.5))
+    assert attrs.astuple(found) == ("transient", 5, 10.0, (1.0, 60.0, 3.0, 0.5, 120.0), 20.0, 30.0, (1.0, 0.5))
 
 
 def test_supervision_is_laid_over_that_of_the_module() -> None:

@@ -47,6 +47,19 @@ WITH_INBOX: dict[str, Any] = {
     ],
 }
 
+HOLDING: dict[str, Any] = {
+    **MODULE,
+    "metadata": {"name": "careful"},
+    "routes": [
+        {
+            "name": "review",
+            "when": {"source": "github", "events": ["resource.changed"]},
+            "then": {"actor": "agent"},
+            "audit": {"hold_on": "critical"},
+        }
+    ],
+}
+
 PROJECT = """\
 apiVersion: orgloop/v1alpha1
 kind: Project

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -31,7 +31,9 @@ class Tunnel:
     passed: list[bytes] = attrs.field(factory=list)
     absent: Answer | None = None
 
-    async def __call__(self, stream: trio.abc.HalfCloseableStream, first: bytes) -> Answer | None:
+    async def __call__(
+        self, stream: trio.abc.HalfCloseableStream, first: bytes, on_eof: Callable[[], object]
+    ) -> Answer | None:
         self.passed.append(first)
         if self.absent is None:
             await stream.send_all(render(json_answer(200, {"tunnelled": True}), close=True))

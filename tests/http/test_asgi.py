@@ -131,7 +131,7 @@ async def test_a_header_that_decides_stands_there_once() -> None:
 async def test_a_tunnel_to_nowhere_is_503(tmp_path: Path) -> None:
     """The application is being started again; the client is told to come back."""
     ours, _theirs = trio.testing.memory_stream_pair()
-    answer = await UnixTunnel(tmp_path / "app.sock", Limits())(ours, b"GET / HTTP/1.1\r\n\r\n")
+    answer = await UnixTunnel(tmp_path / "app.sock", Limits())(ours, b"GET / HTTP/1.1\r\n\r\n", lambda: None)
 
     assert isinstance(answer, Answer)
     assert (answer.status, answer.headers) == (503, (("Retry-After", "1"),))

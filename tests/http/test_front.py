@@ -203,6 +203,17 @@ async def test_the_guard_is_needed() -> None:
         run.TCPServer = ours  # type: ignore[attr-defined]
 
 
+async def test_a_client_that_has_gone_keeps_nobody_out() -> None:
+    """Its seat can be had at once, though the tunnel waits a while for what it might still want to hear."""
+    async with open_front(limits=Limits(connections_per_peer=2)) as front:
+        for _ in range(6):
+            async with await front.connect() as stream:
+                await stream.send_all(front.request("GET", "/page", Connection=None, **AUTH))
+                assert (await stream.receive_some()).startswith(b"HTTP/1.1 200 ")
+
+    assert not front.errors
+
+
 async def test_a_websocket_goes_through() -> None:
     """With the token; without, it is refused before it is one."""
     async with open_front(limits=Limits(half_closed_s=0.05)) as front:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from orgloop.runtime.runtime import Runtime, open_runtime
 from orgloop.sdk import Actor, Event, Failed, Notice, Rejected
 from orgloop.testing import FakeActor, FakePolledSource
 
+ROOT = Path(__file__).resolve().parents[2]
 CHANGE = {"source": "github", "type": "resource.changed"}
 KEEPS_ODD = {"type": "filter", "name": "odd", "config": {"match": {"payload.odd": True}}}
 
@@ -440,6 +443,21 @@ async def test_the_inbox_is_there_after_a_restart_and_nobody_is_notified_again(t
     assert len(actor.deliveries) == 1
 
 
+async def test_a_notification_that_was_under_way_is_made_again_by_the_next_run(tmp_path: Path) -> None:
+    """With the configuration of what it tells of, which is in the inbox before it."""
+    actor, never = FakeActor(), FakeActor(1e9)
+    async with open_runtime(home=tmp_path) as runtime:
+        await load(runtime, never)
+        await runtime.inject({**CHANGE, "payload": {"pr": 7, "n": 1}})
+        await until(lambda: bool(never.deliveries))
+    async with open_runtime(home=tmp_path) as runtime:
+        await load(runtime, actor)
+        told = await notified(actor)
+        assert told.payload["session_key"] == actor.deliveries[0].config["session_key"] == "pr:7"
+        assert actor.deliveries[0].attempt == 2
+        assert payloads(await runtime.inbox_drain("pr:7")) == [1]
+
+
 async def test_a_continuation_of_an_earlier_run_is_refused_and_everything_is_given_again(tmp_path: Path) -> None:
     """Rather twice than never."""
     async with open_runtime(home=tmp_path) as runtime:
@@ -469,3 +487,39 @@ async def test_what_was_acknowledged_does_not_come_again(tmp_path: Path) -> None
         await until(lambda: runtime.inbox_status("pr:7") == 1)
 
         assert payloads(await runtime.inbox_drain("pr:7")) == [2]
+
+
+_VICTIM = """
+import os, signal, sys, trio
+from orgloop.runtime.runtime import open_runtime
+from orgloop.testing import FakeActor
+from tests.runtime.test_inbox import CHANGE, load
+
+async def main():
+    async with open_runtime(home=sys.argv[1]) as runtime:
+        await load(runtime, FakeActor())
+        await runtime.inject([{**CHANGE, "payload": {"pr": 7, "n": n}} for n in range(100)])
+        while runtime.inbox_status("pr:7") < 100:
+            await trio.sleep(0.01)
+        drained = await runtime.inbox_drain("pr:7", limit=30)
+        drained = await runtime.inbox_drain("pr:7", limit=30, continuation=drained.continuation)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+trio.run(main)
+"""
+
+
+@pytest.mark.slow
+async def test_a_process_that_is_killed_loses_nothing_of_its_inbox(tmp_path: Path) -> None:
+    """What was acknowledged is gone, what was only given is given again, and the rest is there, in order."""
+    command = [sys.executable, "-c", _VICTIM, str(tmp_path)]
+    ended = await trio.run_process(command, cwd=ROOT, check=False, capture_stderr=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    actor = FakeActor()
+    async with open_runtime(home=tmp_path) as runtime:
+        await load(runtime, actor)
+        await until(lambda: runtime.inbox_status("pr:7") == 70)
+        drained = await runtime.inbox_drain("pr:7")
+
+        assert payloads(drained) == list(range(30, 100))
+        assert admitted_is_the_sum(runtime)

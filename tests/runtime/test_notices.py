@@ -18,7 +18,7 @@ from orgloop.event import Event
 from orgloop.loggers import File, FileConfig
 from orgloop.runtime._logger_life import DRAIN_S, GATHER_S, LEAVE_S
 from orgloop.runtime._notice_queue import QUEUE_DEPTH, LoggerStatistics
-from orgloop.runtime.notices import LEVELS, Notices
+from orgloop.runtime.notices import LEVELS, MAX_AUDIENCES, Notices
 from orgloop.sdk import ERROR, INFO, Notice
 from orgloop_supervisors import Backoff, ChildSpec, SupervisorSpec, open_supervisor
 
@@ -183,6 +183,52 @@ def test_who_unsubscribes_hears_no_more() -> None:
     notices.tell("source.emit", EVENT)
 
     assert (heard, notices.silent) == ([], True)
+
+
+@pytest.mark.parametrize("phase", ["deliver.retry", "deliver.", "*"])
+def test_a_callback_hears_what_it_asks_for(phase: str) -> None:
+    """One phase, a family of phases, or all."""
+    notices, heard = silent_notices(), list[Notice]()
+    notices.subscribe(heard.append, phase)
+
+    notices.tell("deliver.retry", EVENT)
+
+    assert [notice.phase for notice in heard] == ["deliver.retry"]
+
+
+@pytest.mark.parametrize("phase", ["deliver.attempt", "deliver", "source.", "source.emitted"])
+def test_what_no_callback_asks_for_is_told_to_nobody(phase: str) -> None:
+    """It is not even made a notice of."""
+    notices, heard = silent_notices(), list[Notice]()
+    notices.subscribe(heard.append, phase)
+
+    notices.tell("deliver.retry", EVENT)
+
+    assert (heard, notices.statistics().told) == ([], 0)
+
+
+def test_who_comes_later_hears_what_nobody_has_heard_before() -> None:
+    """Who hears a phase is remembered until a listener comes or goes."""
+    notices, heard = silent_notices(), list[Notice]()
+    notices.attach("log", level=ERROR)
+    notices.tell("source.emit", EVENT)
+    notices.subscribe(heard.append)
+    notices.tell("source.emit", EVENT)
+    notices.attach("second")
+    notices.tell("source.emit", EVENT)
+
+    assert (len(heard), of(notices).waiting, of(notices, "second").waiting) == (2, 0, 1)
+
+
+def test_what_is_remembered_of_hearers_is_bounded() -> None:
+    """Phases and modules are whatever somebody says."""
+    notices = silent_notices()
+    notices.attach("log")
+
+    for number in range(MAX_AUDIENCES + 2):
+        notices.tell("source.emit", module=str(number))
+
+    assert len(notices._audiences) == 2
 
 
 def test_the_same_callback_may_listen_twice() -> None:

@@ -36,6 +36,9 @@ def over(*notes: Note, open_: tuple[int, ...] = ()) -> list[str]:
         ("mark", "m/9-5", [["place", "key", 1, NOW_S], ["place", "other", 1, NOW_S - 1]]),
         ("mark", "m/9-5", []),
         ("attempts", "0123456789abcdef-7", [1, 0, "", "", 0.0, ""]),
+        ("approved", "00000000000000000007-0123456789abcdef-7", "2026-01-31T12:00:00.000Z"),
+        ("inbox", "0123456789abcdef", 7),
+        ("inbox", "0123456789abcdef", [7]),
     ],
 )
 def test_what_is_over(kind: str, key: str, value: Any) -> None:
@@ -50,6 +53,8 @@ def test_what_is_over(kind: str, key: str, value: Any) -> None:
         ("mark", "m/9-5", [["place", "key", 1, NOW_S - 1], ["place", "other", 1, NOW_S + 1]]),
         ("mark", "m", {"9": [5, 8]}),
         ("attempts", "0123456789abcdef-8", [1, 0, "", "", 0.0, ""]),
+        ("approved", "00000000000000000008-0123456789abcdef-8", "2026-01-31T12:00:00.000Z"),
+        ("inbox", "0123456789abcdef", 8),
         ("attempts", "what is this", 7),
         ("checkpoint", "m/s", "page 2"),
         ("runs", "all", [0, [], True]),

@@ -354,3 +354,11 @@ async def test_what_the_block_raises_comes_out_as_it_is(tmp_path: Path) -> None:
             raise error
 
     assert caught.value is error
+
+
+async def test_a_module_cannot_have_a_bus_of_its_own() -> None:
+    """One that is written, and is not what runs, would be ignored in silence."""
+    async with open_runtime() as runtime:
+        with pytest.raises(ConfigError, match="share its bus, which is memory"):
+            await load(runtime, FakeActor(), bus="file")
+        await load(runtime, FakeActor(), bus="memory")

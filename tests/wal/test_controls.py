@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 
 from orgloop.event import Event
@@ -86,7 +87,7 @@ def test_a_build_that_settles_events_instead_of_obligations_is_found(monkeypatch
     settle = Wal.settle
 
     def whole(self: Wal, settlements: Iterable[Settlement], *, notes: Iterable[Note] = ()) -> None:
-        settle(self, [attrs.evolve(one, still_open=()) for one in settlements], notes=notes)
+        settle(self, [msgspec.structs.replace(one, still_open=[]) for one in settlements], notes=notes)
 
     monkeypatch.setattr(Wal, "settle", whole)
 

@@ -125,6 +125,29 @@ class InboxSessions(Given, frozen=True, kw_only=True):
     limit: Limit = LONGEST_PAGE
 
 
+class Holds(Given, frozen=True, kw_only=True):
+    """What is held; oldest first."""
+
+    module: Name | None = None
+    route: Name | None = None
+    limit: Limit = 100
+    after: Cursor | None = None
+
+
+class Audit(Given, frozen=True, kw_only=True):
+    """What is on record; newest first."""
+
+    trace_id: EventId | None = None
+    event_id: EventId | None = None
+    module: Name | None = None
+    route: Name | None = None
+    actor: Name | None = None
+    held_only: bool = False
+    flagged_only: Annotated[bool, Meta(description="Only what has a flag, or has emitted what has one.")] = False
+    limit: Limit = 100
+    after: Cursor | None = None
+
+
 class Wanted(Given, frozen=True, kw_only=True):
     """Which notices."""
 
@@ -248,6 +271,25 @@ class InboxAck(Given, frozen=True, kw_only=True):
     session_key: SessionKey
     continuation: Continuation
     module: Name | None = None
+
+
+class Edit(Given, frozen=True, kw_only=True):
+    """What is to be different in the event; what is left out is as it was."""
+
+    payload: Any | msgspec.UnsetType = msgspec.UNSET
+    provenance: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    type: Literal["resource.changed", "actor.stopped", "message.received"] | msgspec.UnsetType = msgspec.UNSET
+
+    def fields(self) -> dict[str, Any]:
+        """What is given, by its name."""
+        given = {"payload": self.payload, "provenance": self.provenance, "type": self.type}
+        return {name: value for name, value in given.items() if value is not msgspec.UNSET}
+
+
+class Reject(Given, frozen=True, kw_only=True):
+    """Why it is rejected."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
 class ReplayMany(Given, frozen=True, kw_only=True):

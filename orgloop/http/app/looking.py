@@ -12,6 +12,7 @@ from orgloop.config.module import ModuleConfig, RouteConfig
 from orgloop.event import Event
 from orgloop.http.app import shapes
 from orgloop.runtime.asking import Damaged, DeadLetter
+from orgloop.runtime.checks import Flag
 from orgloop.runtime.history import Traced
 from orgloop.runtime.source_health import SourceHealth
 from orgloop.runtime.statistics import ModuleStatus, RouteCounts, Statistics
@@ -145,6 +146,11 @@ def event_shape(event: Event) -> shapes.EventShape:
         payload=event.payload,
         ancestors=list(event.ancestors),
     )
+
+
+def flag_shapes(flags: Iterable[Flag]) -> list[shapes.FlagShape]:
+    """What was flagged."""
+    return [shapes.FlagShape(type=flag.type, severity=flag.severity, message=flag.message) for flag in flags]
 
 
 def recorded_shape(recorded: Recorded) -> shapes.RecordedEvent:

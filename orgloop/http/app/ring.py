@@ -31,7 +31,7 @@ READ_AT_ONCE = 256
 
 LEVELS = {"debug": DEBUG, "info": INFO, "warn": WARNING, "warning": WARNING, "error": ERROR}
 
-_FIELDS = tuple(field.name for field in attrs.fields(Notice))
+_FIELDS = Notice.__struct_fields__
 
 
 @attrs.define(eq=False)

@@ -468,3 +468,81 @@ class Sessions(Shape, frozen=True, kw_only=True):
 
     sessions: list[SessionShape]
     count: int
+
+
+# -- audit -------------------------------------------------------------------------------------------------------------
+
+
+class FlagShape(Shape, frozen=True, kw_only=True):
+    """Something to look at; `severity` is `info`, `warning` or `critical`."""
+
+    type: str
+    severity: str
+    message: str
+
+
+class AuditOutput(Shape, frozen=True, kw_only=True):
+    """What went out: the delivery, or an event that the actor emitted."""
+
+    type: str
+    target: str
+    content_hash: str
+    timestamp: str
+    flags: list[FlagShape]
+
+
+class Audited(Shape, frozen=True, kw_only=True):
+    """An attempt to deliver an event, or that it was held; hashes are SHA-256."""
+
+    id: str
+    timestamp: str
+    trace_id: str
+    input_event_id: str
+    input_source: str
+    input_type: str
+    input_content_hash: str
+    module: str
+    route: str
+    actor: str
+    sop_file: str | None
+    delivery_status: str
+    attempt: int
+    duration_ms: float
+    outputs: list[AuditOutput]
+    chain_depth: int
+    parent_event_id: str | None
+    held_for_review: bool
+    flags: list[FlagShape]
+
+
+class AuditPage(Shape, frozen=True, kw_only=True):
+    """Records, newest first."""
+
+    items: list[Audited]
+    next: str | None
+
+
+class Hold(Shape, frozen=True, kw_only=True):
+    """A delivery that waits for a person; the event is as it was admitted."""
+
+    id: str
+    module: str
+    route: str
+    actor: str
+    at: str
+    flags: list[FlagShape]
+    event: EventShape
+
+
+class HoldPage(Shape, frozen=True, kw_only=True):
+    """What is held, oldest first; `count` is of all."""
+
+    items: list[Hold]
+    next: str | None
+    count: int
+
+
+class Edited(Shape, frozen=True, kw_only=True):
+    """Under which number the event was admitted that takes the place of the one that was held."""
+
+    sequence: int

@@ -6,7 +6,7 @@ A line that no call answers is the door's own: it serves those before a request 
 
 from __future__ import annotations
 
-from orgloop.http.app import configs, events, inbox, letters, logs, modules, original, parts, whole
+from orgloop.http.app import audit, configs, events, holds, inbox, letters, logs, modules, original, parts, whole
 from orgloop.http.app.route import Route
 
 FAMILIES: tuple[tuple[str, tuple[Route, ...]], ...] = (
@@ -16,6 +16,7 @@ FAMILIES: tuple[tuple[str, tuple[Route, ...]], ...] = (
     ("Configuration", configs.ROUTES),
     ("Dead letters", letters.ROUTES),
     ("Inbox", inbox.ROUTES),
+    ("Audit", (*audit.ROUTES, *holds.ROUTES)),
     ("Notices", logs.ROUTES),
     ("The whole", whole.ROUTES),
     ("The original's", original.ROUTES),

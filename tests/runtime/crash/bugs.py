@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-import attrs
+import msgspec
 import trio
 
 from orgloop.bus import FileBus
@@ -48,7 +48,7 @@ class Whole(FileBus):
     """Takes the end of one obligation for the end of the event."""
 
     def settle(self, settlements: Sequence[Settlement], *, notes: Sequence[Note] = ()) -> None:
-        super().settle([attrs.evolve(one, still_open=()) for one in settlements], notes=notes)
+        super().settle([msgspec.structs.replace(one, still_open=[]) for one in settlements], notes=notes)
 
 
 class Forgetful(FileBus):
