@@ -16,7 +16,19 @@ from typing import Any, Literal
 
 import attrs
 
-from orgloop.sdk import Checked, Event, Offer, Place, Received, Request, Response, faults_of
+from orgloop.sdk import (
+    FORM_TYPE,
+    JSON_TYPE,
+    Checked,
+    Event,
+    Offer,
+    Place,
+    Received,
+    Request,
+    Response,
+    Takes,
+    faults_of,
+)
 from orgloop_connectors._agent_hooks import Said, said_by
 from orgloop_connectors._lifecycle import now, session_event
 from orgloop_connectors._payload import from_json
@@ -112,6 +124,12 @@ class AgentSource:
         self._platform, self._harness, self._shape = platform, harness, shape
         self._secrets = [secret for secret in (config.secret, *config.secrets) if secret is not None]
         self._is_open = not self._secrets and config.token is None
+
+    @property
+    def takes(self) -> Takes:
+        """Forms too, if whose they are can be told."""
+        media_types = {JSON_TYPE, FORM_TYPE} if not self._is_open else {JSON_TYPE}
+        return Takes(media_types=frozenset(media_types), body_bytes=self._config.max_body_bytes)
 
     async def receive(self, request: Request) -> Received:
         """The event of a request, or what is wrong with it."""

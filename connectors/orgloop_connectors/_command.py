@@ -41,8 +41,11 @@ class Output:
     def text(self, secrets: Sequence[str] = ()) -> str:
         """As text, without secrets and without what a terminal obeys."""
         said = self.kept.decode("utf-8", "replace")
-        for secret in sorted(secrets, key=len, reverse=True):
-            said = said.replace(secret, "***") if len(secret) >= MIN_SECRET_CHARS else said
+        hidden = sorted((secret for secret in secrets if len(secret) >= MIN_SECRET_CHARS), key=len, reverse=True)
+        if not self.whole:
+            said = _without_end_of(hidden, said)
+        for secret in hidden:
+            said = said.replace(secret, "***")
         said = said.replace("\r\n", "\n").replace("\r", "\n")
         return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in said).strip()
 
@@ -57,6 +60,18 @@ class Ended:
     """The name of that signal."""
     stdout: Output
     stderr: Output
+
+
+def _without_end_of(secrets: Sequence[str], said: str) -> str:
+    """
+    What is left of a text whose beginning is lost, if it was cut within a secret.
+
+    >>> _without_end_of(["planted-key"], "ted-key, and more")
+    ', and more'
+    """
+    said = said.lstrip("\ufffd")  # what is left of a character that was cut
+    ends = (secret[at:] for secret in secrets for at in range(1, len(secret) - MIN_SECRET_CHARS + 1))
+    return said.removeprefix(max((end for end in ends if said.startswith(end)), key=len, default=""))
 
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:

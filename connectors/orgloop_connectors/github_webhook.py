@@ -25,6 +25,8 @@ from typing import Any
 import attrs
 
 from orgloop.sdk import (
+    FORM_TYPE,
+    JSON_TYPE,
     Checked,
     Connector,
     EnvVar,
@@ -36,6 +38,7 @@ from orgloop.sdk import (
     Received,
     Request,
     Response,
+    Takes,
     faults_of,
 )
 from orgloop_connectors._github.account import (
@@ -130,6 +133,12 @@ class GithubWebhookSource(Online):
         super().__init__(self._account.open if self._account else open_client)
 
     # -- told ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def takes(self) -> Takes:
+        """Forms too, if whose they are can be told."""
+        media_types = {JSON_TYPE, FORM_TYPE} if self._secrets else {JSON_TYPE}
+        return Takes(media_types=frozenset(media_types), body_bytes=self._config.max_body_bytes)
 
     async def receive(self, request: Request) -> Received:
         """The events of a request, or what is wrong with it."""

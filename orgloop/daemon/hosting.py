@@ -39,6 +39,7 @@ from orgloop.http.app import Control, make_app
 from orgloop.http.front import FrontSpec, MakeApp, serve_front
 from orgloop.http.limits import Limits as DoorLimits
 from orgloop.http.sockets import Address, listen_tcp
+from orgloop.http.walls import Terms
 from orgloop.loggers import File, FileConfig
 from orgloop.runtime.runtime import Runtime, open_runtime
 from orgloop.runtime.watch import Watched, watch
@@ -56,6 +57,9 @@ STOP_S = Limits().stop_s
 
 LONGEST_SOCKET = 100
 """Bytes of a path that the kernel takes for a unix socket, on every system that we know."""
+
+MAX_BODY_BYTES = 25 * 1024 * 1024
+"""No source may ask for longer bodies than these: as long as GitHub's can be."""
 
 _BACKOFF = Backoff(initial=0.05, maximum=10.0, jitter=0.2)
 
@@ -233,7 +237,12 @@ class _Hosted:
             socket=path if len(os.fsencode(path)) <= LONGEST_SOCKET else None,
             group_id=_group_id(self.home),
             limits=DoorLimits(stop_s=DOOR_S),
+            terms_of=self._terms_of,
         )
+
+    def _terms_of(self, source: str, module: str | None) -> Terms:
+        takes = self.runtime.takes(source, module=module)
+        return Terms(body_bytes=min(takes.body_bytes, MAX_BODY_BYTES), media_types=takes.media_types)
 
     async def _serve_door(
         self, make_app: MakeApp, spec: FrontSpec, *, task_status: trio.TaskStatus[tuple[Address, ...]]

@@ -45,7 +45,7 @@ from orgloop.runtime.plugins import Faults, Given, Plugins
 from orgloop.runtime.scheduler import Scheduler
 from orgloop.runtime.services import LaneServices, Services
 from orgloop.runtime.sources import SourceSpec, Standing, Surroundings
-from orgloop.sdk import Admitted, Context, Prompt, Transform
+from orgloop.sdk import Admitted, Context, Prompt, Takes, Transform
 from orgloop.sdk import Place as PluginPlace
 from orgloop.transforms import Filter
 from orgloop_supervisors import ChildSpec, Strategy, SupervisorSpec
@@ -257,7 +257,7 @@ class _Builder:
         is_told = hasattr(made.first, "receive")
         polls = hasattr(made.first, "poll") and (own_s is not None or not is_told)
         standing = Standing()
-        desk = self._desk(config, standing) if is_told else None
+        desk = self._desk(config, standing, getattr(made.first, "takes", None) or Takes()) if is_told else None
         spec = SourceSpec(module=self.origin.name, id=config.id, make=made.make, interval_s=interval_s)
         place = self._checkpoint_place(config, made.identity, files)
         around = self._around(place)
@@ -285,7 +285,7 @@ class _Builder:
             ),
         )
 
-    def _desk(self, config: SourceConfig, standing: Standing) -> pushed.Desk:
+    def _desk(self, config: SourceConfig, standing: Standing, takes: Takes) -> pushed.Desk:
         services = self.services
         around = pushed.Surroundings(
             module=self.origin.name,
@@ -295,7 +295,7 @@ class _Builder:
             tell=services.notices.tell,
             now_s=services.now_s,
         )
-        return pushed.Desk(around, standing)
+        return pushed.Desk(around, standing, takes)
 
     def _around(self, place: Place) -> Surroundings:
         return Surroundings(

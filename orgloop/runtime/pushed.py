@@ -26,7 +26,7 @@ from orgloop.runtime import source_health
 from orgloop.runtime.checkpoints import note_key
 from orgloop.runtime.containment import contained
 from orgloop.runtime.sources import Publish, Standing
-from orgloop.sdk import Note, PushedSource, Received, Request, Response
+from orgloop.sdk import Note, PushedSource, Received, Request, Response, Takes
 
 KIND = "delivery"
 """Kind of the notes that keep which deliveries were admitted: the hash of the body, and until when (Unix seconds)."""
@@ -70,6 +70,8 @@ class Desk:
 
     _around: Surroundings
     standing: Standing = attrs.field(factory=Standing)
+    takes: Takes = attrs.field(factory=Takes)
+    """What may come through the front door for it."""
     _at_work: _Life | None = None
     _seen: OrderedDict[str, float] = attrs.field(factory=OrderedDict)
     _admitting: dict[str, trio.Event] = attrs.field(factory=dict)

@@ -54,7 +54,7 @@ from orgloop.runtime.router import Router
 from orgloop.runtime.scheduler import Scheduler
 from orgloop.runtime.services import Graveyard, MemoryGraveyard, Services, at_once
 from orgloop.runtime.statistics import ModuleStatus, SourceStatus, Statistics, counts_of
-from orgloop.sdk import INFO, EventBus, Logger, Notice, Query, Recorded, Request, Response
+from orgloop.sdk import INFO, EventBus, Logger, Notice, Query, Recorded, Request, Response, Takes
 from orgloop_supervisors import ChildSpec, Shutdown, Strategy, Supervisor, SupervisorSpec, open_supervisor
 from orgloop_supervisors import Event as TreeEvent
 
@@ -362,6 +362,13 @@ class Runtime:
             where = "" if module is None else f" in module {module!r}"
             raise UnknownSource(f"there is no source {source!r}{where} that takes requests")
         return next(iter(desks.values()))
+
+    def takes(self, source: str, *, module: str | None = None) -> Takes:
+        """What may come through the front door for a source that is told; the usual, if there is none of that name."""
+        try:
+            return self._desk(source, module).takes
+        except UnknownSource:
+            return Takes()
 
     def poll_now(self, source: str, *, module: str) -> bool:
         """Have a source look for itself at once; whether there is one that polls."""

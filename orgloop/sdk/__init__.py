@@ -27,13 +27,26 @@ from orgloop.sdk.actors import Actor, Delivered, Delivery, Emit, Failed, Outcome
 from orgloop.sdk.bus import Admitted, End, EventBus, Note, Query, Recorded, Settlement
 from orgloop.sdk.connectors import Checked, Connector, EnvVar, Offer, Place
 from orgloop.sdk.loggers import DEBUG, ERROR, INFO, SEVERITY_OF, WARNING, Logger, Notice
-from orgloop.sdk.sources import Polled, PolledSource, PollFailed, PushedSource, Received, Request, Response
+from orgloop.sdk.sources import (
+    FORM_TYPE,
+    JSON_TYPE,
+    Polled,
+    PolledSource,
+    PollFailed,
+    PushedSource,
+    Received,
+    Request,
+    Response,
+    Takes,
+)
 from orgloop.sdk.transforms import Context, Marks, Transform, TransformFailed
 
 __all__ = [
     "DEBUG",
     "ERROR",
+    "FORM_TYPE",
     "INFO",
+    "JSON_TYPE",
     "SEVERITY_OF",
     "WARNING",
     "Actor",
@@ -71,6 +84,7 @@ __all__ = [
     "Response",
     "Settlement",
     "Skipped",
+    "Takes",
     "Transform",
     "TransformFailed",
     "decode",

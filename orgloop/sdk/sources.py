@@ -74,8 +74,23 @@ class Received:
     """The sender's own id for this delivery; one that was admitted before is answered, and not admitted again."""
 
 
+JSON_TYPE, FORM_TYPE = "application/json", "application/x-www-form-urlencoded"
+
+
+@attrs.frozen(kw_only=True)
+class Takes:
+    """
+    What may come through the front door for a pushed source; it has one as ``takes`` if it wants other than the usual.
+
+    Web pages can send forms to anybody, so only a source that authenticates what it is sent may take them.
+    """
+
+    media_types: frozenset[str] = frozenset({JSON_TYPE})
+    body_bytes: int = 1024 * 1024
+
+
 class PushedSource(Protocol):
-    """A source that is told."""
+    """A source that is told; it may say what it ``takes``."""
 
     async def receive(self, request: Request) -> Received:
         """Make events of a request. MUST authenticate it before parsing it. MUST NOT wait for anything outside."""

@@ -14,7 +14,7 @@ from trio.testing import MockClock
 from orgloop.bus import MemoryBus
 from orgloop.errors import BusFull, EventError, Unavailable, UnknownSource
 from orgloop.runtime.runtime import Runtime, open_runtime
-from orgloop.sdk import Polled, Received, Request, Response
+from orgloop.sdk import FORM_TYPE, Polled, Received, Request, Response, Takes
 from orgloop.testing import FakeActor, event
 from tests.runtime.test_runtime import config
 
@@ -298,3 +298,17 @@ async def test_whoever_sends_a_delivery_again_is_told_of_the_same_event(autojump
 
     (seen,) = actor.events
     assert [answer.body for answer in answers] == [{"event_ids": [seen.id]}] * 2
+
+
+async def test_a_source_says_what_may_come_through_the_door_for_it(autojump_clock: MockClock) -> None:
+    """The usual, unless it says otherwise, and where there is no such source."""
+
+    class Large(Told):
+        takes = Takes(media_types=frozenset({FORM_TYPE}), body_bytes=25)
+
+    async with open_runtime() as runtime:
+        await load(runtime, Told())
+        await load(runtime, Large(), name="n")
+
+        assert runtime.takes("github", module="n").body_bytes == 25
+        assert runtime.takes("github", module="m") == runtime.takes("nobody") == Takes()

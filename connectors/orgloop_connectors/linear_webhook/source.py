@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from orgloop.sdk import Checked, Event, Place, Received, Request, Response, faults_of
+from orgloop.sdk import Checked, Event, Place, Received, Request, Response, Takes, faults_of
 from orgloop_connectors._linear import Drift, node_at
 from orgloop_connectors._payload import from_json
 from orgloop_connectors._signing import MAX_ID_CHARS, Hmac
@@ -38,6 +38,11 @@ class LinearWebhookSource:
             raise ValueError("\n".join(faults))
         self._config, self._place, self._now_s = config, place, now_s
         self._secrets = [secret for secret in (config.secret, *config.secrets) if secret is not None]
+
+    @property
+    def takes(self) -> Takes:
+        """JSON, of any size that its configuration allows."""
+        return Takes(body_bytes=self._config.max_body_bytes)
 
     async def receive(self, request: Request) -> Received:
         """The events of a request, or what is wrong with it."""

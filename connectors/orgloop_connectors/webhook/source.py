@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from orgloop.sdk import Checked, Event, Place, Received, Request, Response, faults_of
+from orgloop.sdk import FORM_TYPE, JSON_TYPE, Checked, Event, Place, Received, Request, Response, Takes, faults_of
 from orgloop_connectors._payload import found_at, from_form, from_json
 from orgloop_connectors._signing import MAX_ID_CHARS, standard_key, verify_standard
 from orgloop_connectors.webhook.config import SourceConfig, refuse, signature_faults, source_faults
@@ -42,6 +42,12 @@ class WebhookSource:
             self._headers: tuple[str, ...] = (config.signature_header.lower(),)
         else:
             self._headers = ("x-hub-signature-256", *(["x-signature"] if config.signature == "hmac" else []))
+
+    @property
+    def takes(self) -> Takes:
+        """Forms too, if whose they are can be told."""
+        media_types = {JSON_TYPE, FORM_TYPE} if self._secrets else {JSON_TYPE}
+        return Takes(media_types=frozenset(media_types), body_bytes=self._config.max_body_bytes)
 
     async def receive(self, request: Request) -> Received:
         """The event of a request, or what is wrong with it."""
