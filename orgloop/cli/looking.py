@@ -47,7 +47,7 @@ _STACK = re.compile(r"[\s│]*at \S+:\d+ in ")
 @click.command()
 @pass_context
 def tree(context: Context) -> int:
-    """Show the supervision tree of the daemon; with -v, where each task stands."""
+    """Show the supervision tree; with -v, where each task stands."""
     found = context.client().get("/control/tree")
     lines = found["text"].splitlines()
     # Where each task stands is for whoever looks for what hangs.

@@ -53,7 +53,11 @@ COMMANDS: Mapping[str, Lazy] = {
     "inbox": Lazy("orgloop.cli.inbox:inbox", "Work", "Fetch what waits for a session."),
     "hook": Lazy("orgloop.cli.hook:hook", "Work", "Tell a source what an agent says: hook claude-code-stop."),
     "module": Lazy("orgloop.cli.module:module", "Modules", "Load, unload, reload and list modules of the daemon."),
-    "tree": Lazy("orgloop.cli.looking:tree", "Modules", "Show the supervision tree of the daemon; with -v, where each task stands."),
+    "tree": Lazy(
+        "orgloop.cli.looking:tree",
+        "Modules",
+        "Show the supervision tree; with -v, where each task stands.",
+    ),
     "token": Lazy("orgloop.cli.looking:token", "More", "Print the token that opens the control API."),
     "install-service": Lazy(
         "orgloop.cli.service:install_service",
