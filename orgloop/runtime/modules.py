@@ -28,6 +28,7 @@ from orgloop.runtime.plugins import Plugins
 from orgloop.runtime.router import Router
 from orgloop.runtime.scheduler import Scheduler
 from orgloop.runtime.services import Services
+from orgloop.runtime.statistics import ModuleStatus, SourceStatus, counts_of
 from orgloop.runtime.swap import Swap
 from orgloop_supervisors import (
     Backoff,
@@ -303,6 +304,31 @@ class Modules:
         hosts = [info.value for info in self.root.which_children() if info.id == self.child.id]
         is_up = any(isinstance(host, Supervisor) and _is_running(host, loaded.module.name) for host in hosts)
         return "active" if is_up else "failed"
+
+    def status_of(self, loaded: Loaded) -> ModuleStatus:
+        """A snapshot of a module."""
+        module, state = loaded.module, self.state_of(loaded)
+        return ModuleStatus(
+            name=module.name,
+            state=state,
+            generation=loaded.generation,
+            digest=loaded.digest,
+            loaded_at=loaded.loaded_at,
+            cause=loaded.last_error if state == "failed" else None,
+            directory=str(loaded.origin.directory),
+            sources={
+                id_: SourceStatus(
+                    connector=member.connector,
+                    kind="polling" if member.polls else "webhook",
+                    interval_s=member.interval_s if member.polls else None,
+                    health=member.standing.health,
+                )
+                for id_, member in module.members_of_sources().items()
+            },
+            actors={actor.id: actor.connector for actor in module.config.actors},
+            routes={name: counts_of(wire.lane, module.draining) for name, wire in module.wires.items()},
+            breakers={name: wire.lane.breaker.state for name, wire in module.wires.items()},
+        )
 
     async def _is_up(self, name: str) -> bool:
         return _is_running(await self.root.wait_running(self.child), name)

@@ -20,8 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import attrs
-import msgspec
 import trio
 
 from orgloop.bus import MemoryBus
@@ -31,8 +29,9 @@ from orgloop.config.project import Project
 from orgloop.delivery.dead_letters import Damaged, DeadLetter, DeadLetters, Which
 from orgloop.delivery.lane import Lane
 from orgloop.delivery.settler import Settler
-from orgloop.errors import Closed, EventError, ModuleError, UnknownSource
-from orgloop.event import Event, faults_of, in_module
+from orgloop.errors import Closed, ModuleError, UnknownSource
+from orgloop.event import Event
+from orgloop.runtime.admission import event_of
 from orgloop.runtime.asking import Examined, Explained, explained
 from orgloop.runtime.audit import AuditPage, AuditQuery
 from orgloop.runtime.checkpoints import checkpoint_in
@@ -42,18 +41,19 @@ from orgloop.runtime.history import Trace, trace_of
 from orgloop.runtime.holds import Held
 from orgloop.runtime.inbox import Drained, Session
 from orgloop.runtime.kept import open_kept
-from orgloop.runtime.loops import NO_ROUTE, Loops
+from orgloop.runtime.loops import Loops
 from orgloop.runtime.module import Objects, Origin
-from orgloop.runtime.modules import DRAIN_S, Loaded, Modules
+from orgloop.runtime.modules import DRAIN_S, Modules
 from orgloop.runtime.notices import Notices
 from orgloop.runtime.progress import Progress
 from orgloop.runtime.projects import Projects
 from orgloop.runtime.pushed import Desk
+from orgloop.runtime.replays import Replays
 from orgloop.runtime.retention import Retention, ages_in
 from orgloop.runtime.router import Router
 from orgloop.runtime.scheduler import Scheduler
 from orgloop.runtime.services import Graveyard, MemoryGraveyard, Services, at_once
-from orgloop.runtime.statistics import ModuleStatus, SourceStatus, Statistics, counts_of
+from orgloop.runtime.statistics import ModuleStatus, Statistics
 from orgloop.sdk import INFO, EventBus, Logger, Notice, Query, Recorded, Request, Response, Takes
 from orgloop_supervisors import ChildSpec, Shutdown, Strategy, Supervisor, SupervisorSpec, open_supervisor
 from orgloop_supervisors import Event as TreeEvent
@@ -66,9 +66,6 @@ LOGGER_S = 10.0
 
 LOOK_AGAIN_S = 0.05
 """How often a drain looks for itself."""
-
-REPLAYED_AT_ONCE = 100
-"""How many dead letters are read, and published again, in one go."""
 
 
 @asynccontextmanager
@@ -125,6 +122,7 @@ class Runtime:
         self._loops = Loops(services)
         self._router = Router(services.bus, services.settler, services.notices, self._loops.put)
         self._modules = Modules(services, self._router, self._scheduler)
+        self._replays = Replays(services, self._modules)
         self._projects = Projects(self._modules, services.home, services.notices.tell)
         self._retention = Retention(services, self._router)
         self._progress = Progress(services, self._router, self._scheduler)
@@ -288,31 +286,7 @@ class Runtime:
 
     def modules(self) -> tuple[ModuleStatus, ...]:
         """What is loaded, in order."""
-        return tuple(self._status(loaded) for loaded in self._modules.loaded.values())
-
-    def _status(self, loaded: Loaded) -> ModuleStatus:
-        module, state = loaded.module, self._modules.state_of(loaded)
-        return ModuleStatus(
-            name=module.name,
-            state=state,
-            generation=loaded.generation,
-            digest=loaded.digest,
-            loaded_at=loaded.loaded_at,
-            cause=loaded.last_error if state == "failed" else None,
-            directory=str(loaded.origin.directory),
-            sources={
-                id_: SourceStatus(
-                    connector=member.connector,
-                    kind="polling" if member.polls else "webhook",
-                    interval_s=member.interval_s if member.polls else None,
-                    health=member.standing.health,
-                )
-                for id_, member in module.members_of_sources().items()
-            },
-            actors={actor.id: actor.connector for actor in module.config.actors},
-            routes={name: counts_of(wire.lane, module.draining) for name, wire in module.wires.items()},
-            breakers={name: wire.lane.breaker.state for name, wire in module.wires.items()},
-        )
+        return tuple(self._modules.status_of(loaded) for loaded in self._modules.loaded.values())
 
     def config_of(self, name: str) -> ModuleConfig:
         """The configuration that a module runs with."""
@@ -389,7 +363,7 @@ class Runtime:
         """
         self._refuse_if_closed()
         name = self._only_module() if module is None else self._modules.find(module).module.name
-        batch = [_event_of(one, name) for one in ([events] if isinstance(events, Event | Mapping) else events)]
+        batch = [event_of(one, name) for one in ([events] if isinstance(events, Event | Mapping) else events)]
         return await self._services.publish(batch)
 
     def _only_module(self) -> str:
@@ -449,38 +423,7 @@ class Runtime:
         is named by its id, and whose route is not there.
         """
         self._refuse_if_closed()
-        if isinstance(which, str):
-            letter = await self._services.in_thread(self._services.graveyard.get, which)
-            if not isinstance(letter, DeadLetter):
-                return 0
-            if not self._has_route(letter):
-                raise ModuleError(f"there is no route {letter.route!r} in module {letter.module!r} to replay it to")
-            await self._replay([letter])
-            return 1
-        return await self._replay_all(which)
-
-    async def _replay_all(self, which: Which | None) -> int:
-        replayed, after, first_new = 0, None, math.inf
-        while True:
-            page = partial(self._services.graveyard.list, which, limit=REPLAYED_AT_ONCE, after=after)
-            found = [one for one in await self._services.in_thread(page) if isinstance(one, DeadLetter)]
-            letters = [letter for letter in found if letter.sequence < first_new and self._has_route(letter)]
-            if letters:
-                first_new = min(first_new, *await self._replay(letters))  # what fails again is not for this time
-                replayed += len(letters)
-            if not found or found[-1].sequence >= first_new:
-                return replayed
-            after = found[-1].id
-
-    def _has_route(self, letter: DeadLetter) -> bool:
-        loaded = self._modules.loaded.get(letter.module)
-        return loaded is not None and (letter.route == NO_ROUTE or letter.route in loaded.module.wires)
-
-    async def _replay(self, letters: Sequence[DeadLetter]) -> list[int]:
-        sequences = await self._services.publish([_again(letter) for letter in letters])
-        for letter in letters:
-            await self._services.in_thread(self._services.graveyard.discard, letter.id)
-        return sequences
+        return await self._replays.replay(which)
 
     async def discard(self, id_: str) -> bool:
         """Forget a dead letter for good; whether it was there."""
@@ -536,7 +479,7 @@ class Runtime:
             return None
         if not isinstance(event, Event):
             was = {name: getattr(held.event, name) for name in ("source", "type", "provenance", "payload")}
-            event = _event_of({**was, **event}, held.module)
+            event = event_of({**was, **event}, held.module)
         return await self._services.holds.edit(id_, event)
 
     async def reject(self, id_: str, reason: str) -> bool:
@@ -597,7 +540,7 @@ class Runtime:
         """
         named = event.module if isinstance(event, Event) else event.get("module")
         name = module or named or self._only_module()
-        one = _event_of(event, self._modules.find(name).module.name)
+        one = event_of(event, self._modules.find(name).module.name)
         wires = [wire for loaded in self._modules.loaded.values() for wire in loaded.module.wires.values()]
         return tuple(explained((wire.route for wire in wires if wire.route.origin[0] == name), one))
 
@@ -672,34 +615,3 @@ def _words(error: BaseException) -> str:
         came_of, first = first, first.exceptions[0] if isinstance(first, BaseExceptionGroup) else first.__cause__
     said, because = (repr_of(one) or type(one).__name__ for one in (error, came_of))
     return said if came_of is error else f"{said}, because of {because}"
-
-
-def _again(letter: DeadLetter) -> Event:
-    """The event of a dead letter, for the one route that gave it up; one that ran in circles begins at zero."""
-    if letter.route == NO_ROUTE:
-        return attrs.evolve(letter.event, ancestors=())
-    return attrs.evolve(letter.event, only_for=(letter.module, letter.route))
-
-
-def _event_of(given: Event | Mapping[str, Any], module: str) -> Event:
-    """An event of a module, from one or from its fields; EventError with every fault."""
-    if not isinstance(given, Event):
-        given = _event_from({"provenance": {"platform": "api"}, **given})
-    event = in_module(given, module)
-    faults = faults_of(event)
-    if faults:
-        raise EventError(f"not an event: {'; '.join(faults)}")
-    return event
-
-
-def _event_from(fields: Mapping[str, Any]) -> Event:
-    unknown = set(fields) - {field.name for field in attrs.fields(Event)}
-    if unknown:
-        raise EventError(f"not an event: unknown fields {', '.join(sorted(map(str, unknown)))}; put them into payload")
-    missing = {"source", "type"} - set(fields)
-    if missing:
-        raise EventError(f"not an event: {', '.join(sorted(missing))} is missing")
-    try:
-        return msgspec.convert(fields, Event)
-    except (msgspec.ValidationError, TypeError) as exc:
-        raise EventError(f"not an event: {exc}") from exc
