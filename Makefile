@@ -8,7 +8,7 @@ READY  := $(VENV)/.installed
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: bench-budgets help demo run test check lint types coverage mutants bench bench-supervisors bench-path bench-http leak crash wheel-check build clean
+.PHONY: bench-budgets help demo run test check lint types coverage mutants bench bench-supervisors bench-path bench-http leak soak crash wheel-check build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,9 @@ bench-supervisors: $(READY) ## Restart, start, memory per child
 
 leak: $(READY) ## The slow tests: memory over many restarts
 	$(BIN)/python -m pytest -m slow tests/supervisors
+
+soak: $(READY) ## The promises of a whole daemon, with figures: reloads, roll-backs, secrets, memory; two minutes
+	$(BIN)/python -m pytest -m slow -q -s tests/e2e
 
 crash: $(READY) ## Power cuts, errors, bit flips and kills, of the log and of the whole runtime
 	KILLS=500 $(BIN)/python -m pytest -m slow tests/wal tests/delivery tests/runtime

@@ -132,8 +132,14 @@ class Module:
         return sum(wire.lane.in_motion for wire in self.wires.values()) + sum(lane.in_motion for lane in self.draining)
 
     def members_of_sources(self) -> Mapping[str, SourceMember]:
-        """The sources, by their ids."""
-        return {member.id: member for member in self.sources.members.values() if isinstance(member, SourceMember)}
+        """The sources, by their ids; of two that are there during a reload the newer, from when it can be told."""
+        found: dict[str, SourceMember] = {}
+        for member in self.sources.members.values():
+            if isinstance(member, SourceMember):
+                is_beginning = member.desk is not None and not member.desk.is_at_work
+                if member.id not in found or not is_beginning:
+                    found[member.id] = member
+        return found
 
 
 @attrs.frozen(kw_only=True)

@@ -93,6 +93,11 @@ class Desk:
         if life.crash is not None:
             raise life.crash
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether there is a life that requests can be given to."""
+        return self._at_work is not None
+
     async def receive(self, request: Request) -> Response:
         """
         Make events of a request, admit them, and say what the source would answer.

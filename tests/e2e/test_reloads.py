@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orgloop.http.limits import Limits
 from tests.e2e.daemon import Clients, Daemon, Footprint, Sink, figure, open_clients, open_daemon, open_sink, until
 
 RELOADS, PER_S = 200, 100
@@ -20,6 +21,9 @@ EVERY_S = 0.1
 DESCRIPTORS = 0
 """How many more may be open in the end."""
 
+REST_S = Limits().half_closed_s + 1.0
+"""How long it is given until nothing is left of its clients."""
+
 RSS_MIB = 6.0
 """How much more memory may be in use in the end: what the allocator keeps, and the log remembers of its events."""
 
@@ -31,7 +35,7 @@ sources:
   - {id: door, connector: webhook, config: {event_type_field: "FIELD"}}
 actors:
   - {id: clerk, connector: webhook, config: {url: "URL/every", headers: {x-round: "FIELD"}}}
-  - {id: guest, connector: webhook, config: {url: "URL/sometimes"}}
+  - {id: guest, connector: webhook, config: {url: "URL/sometimes", headers: {x-round: "FIELD"}}}
 routes:
   - name: every
     when: {source: door, events: [resource.changed], filter: {payload.what: [happened, WORD]}}
@@ -68,16 +72,21 @@ def reload_often(daemon: Daemon, file: Path, sink: Sink, rounds: range) -> list[
     return sorted(took_s)
 
 
-def rested(daemon: Daemon, base: Footprint | None = None) -> Footprint:
-    """Its footprint once the connections of clients are gone, or are no more than before."""
+def rested(daemon: Daemon, file: Path, sink: Sink, number: int, *, base: Footprint | None = None) -> Footprint:
+    """
+    Its footprint at rest, which may take some seconds to be that of ``base``: the door waits for clients that are gone.
+
+    Actors are changed once more, so that connections which they keep open are not counted.
+    """
     until(lambda: daemon.settled("shop"), what="something is still in flight")
-    now = daemon.footprint()
-    for _ in range(100):
-        if base is not None and now.descriptors <= base.descriptors + DESCRIPTORS:
-            break
-        time.sleep(0.02)
+    reload_often(daemon, file, sink, range(number, number + 1))
+    deadline_s = time.monotonic() + REST_S
+    while True:
+        time.sleep(0.1)
         now = daemon.footprint()
-    return now
+        is_as_before = base is not None and now.descriptors <= base.descriptors
+        if is_as_before or time.monotonic() > deadline_s:
+            return now
 
 
 @pytest.mark.slow
@@ -87,10 +96,10 @@ def test_two_hundred_reloads_under_load_are_noticed_by_nobody(tmp_path: Path) ->
         file = tmp_path / "orgloop.yaml"
         with open_clients(daemon, "/webhook/door", per_s=PER_S, clients=4) as warming:
             reload_often(daemon, file, sink, range(1, WARM_UP + 1))
-        base = rested(daemon)
+        base = rested(daemon, file, sink, 1000)
         with open_clients(daemon, "/webhook/door", per_s=PER_S, clients=4) as clients:
             took_s = reload_often(daemon, file, sink, range(WARM_UP + 1, WARM_UP + RELOADS + 1))
-        after = rested(daemon, base)
+        after = rested(daemon, file, sink, 2000, base=base)
         counts = daemon.module("shop")["counts"]
         generation = daemon.module("shop")["generation"]
         letters = daemon.client.get("/api/v1/dead-letters", limit=1000)["items"]
@@ -98,7 +107,7 @@ def test_two_hundred_reloads_under_load_are_noticed_by_nobody(tmp_path: Path) ->
     accepted = warming.accepted | clients.accepted
     _print(clients, took_s, base, after, len(letters))
     assert set(clients.answers) == set(warming.answers) == {"200"}
-    assert generation == 1 + WARM_UP + RELOADS
+    assert generation == 1 + WARM_UP + 1 + RELOADS + 1
     assert sink.at("/every") == Counter(accepted)
     assert set(sink.at("/sometimes").values()) == {1}
     assert sink.at("/sometimes").keys() <= accepted
@@ -106,7 +115,6 @@ def test_two_hundred_reloads_under_load_are_noticed_by_nobody(tmp_path: Path) ->
     assert not {letter["event"]["id"] for letter in letters} & sink.at("/sometimes").keys()
     assert counts["admitted"] == counts["delivered"] + counts["dropped"] + counts["dead"]
     assert after.tasks == base.tasks
-    assert after.sockets <= base.sockets
     assert after.descriptors <= base.descriptors + DESCRIPTORS
     assert after.rss_mib <= base.rss_mib + RSS_MIB
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import attrs
@@ -13,7 +15,7 @@ from trio.testing import MockClock
 
 from orgloop.errors import ConfigError, ModuleError
 from orgloop.runtime.runtime import Runtime, open_runtime
-from orgloop.sdk import Delivered, Delivery, Outcome, Polled
+from orgloop.sdk import Delivered, Delivery, Outcome, Polled, Received, Request
 from orgloop.testing import FakeActor, FakePolledSource, event
 from tests.runtime.test_runtime import CHANGE, config, only
 
@@ -61,6 +63,24 @@ class Alive:
     async def poll(self, checkpoint: str | None) -> Polled:
         self.polls += 1
         return Polled()
+
+
+@attrs.define
+class Told:
+    """A source that is told, and does what it is told on entering."""
+
+    on_entering: Callable[[], Awaitable[None]] | None = None
+
+    async def __aenter__(self) -> Told:
+        if self.on_entering is not None:
+            await self.on_entering()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        pass
+
+    async def receive(self, request: Request) -> Received:
+        return Received([event()])
 
 
 async def refuse() -> None:
@@ -292,6 +312,30 @@ async def test_a_plugin_that_does_not_start_is_undone(autojump_clock: MockClock,
 
         assert (len(actor.events), runtime.modules()[0].generation) == (1, 1)
         assert source.polls > polls
+
+
+@pytest.mark.parametrize("entering", [trio.sleep_forever, partial(trio.sleep, 2)], ids=["hangs", "is slow"])
+async def test_who_is_told_is_told_while_the_next_one_begins(
+    autojump_clock: MockClock, entering: Callable[[], Awaitable[None]]
+) -> None:
+    """A source that takes long to open, or never does, refuses nobody: the one before it is still there."""
+    answers = []
+
+    async def ask() -> None:
+        while True:
+            answers.append((await runtime.receive("github", Request("POST", "/webhook/github", {}, b"{}"))).status)
+            await trio.sleep(0.1)
+
+    async with open_runtime() as runtime, trio.open_nursery() as nursery:
+        await load(runtime, Told())
+        nursery.start_soon(ask)
+        with suppress(ModuleError):
+            await runtime.reload_module("m", sources={"github": Told(on_entering=entering)})
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel("enough was asked")
+
+    assert len(answers) > 20
+    assert set(answers) == {200}
 
 
 async def test_nothing_is_left_of_what_was_undone(autojump_clock: MockClock) -> None:
