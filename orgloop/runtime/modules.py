@@ -22,7 +22,8 @@ import trio
 from orgloop.config.module import ModuleConfig
 from orgloop.errors import ConfigError, Fault, ModuleError
 from orgloop.event import timestamp_of
-from orgloop.runtime.module import Module, Origin, build_module
+from orgloop.runtime.building import build_module
+from orgloop.runtime.module import Module, Origin
 from orgloop.runtime.parking import Parked
 from orgloop.runtime.plugins import Plugins
 from orgloop.runtime.router import Router
