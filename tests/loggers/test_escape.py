@@ -142,3 +142,15 @@ def test_a_text_that_is_short_enough_is_not_cut() -> None:
 def test_a_value_is_shown_as_json_on_one_line(value: object, shown: str) -> None:
     """And as its repr where there is no JSON of it."""
     assert compact_json(value) == shown
+
+
+@pytest.mark.parametrize("text", ["plain", "é", "\x7f", "\u202e", "\ud800", "x" * MAX_LINE_BYTES])
+@pytest.mark.parametrize("metadata", [None, {}, {"none": None, "strange": object}, {1: 2}, {"nan": float("nan")}])
+def test_a_notice_of_an_event_is_written_as_any_other(text: str, metadata: dict[Any, Any] | None) -> None:
+    """Most of these lines are made in one go; what is in them is the same."""
+    fields: dict[str, Any] = {"error": text, "queue_depth": 0, "metadata": metadata}
+
+    of_event = json_line(notice(event_id="evt_1", trace_id="trc_1", **fields))
+
+    without = of_event.replace(b"evt_1", b"", 1).replace(b"trc_1", b"", 1)
+    assert without == json_line(notice(**fields))
