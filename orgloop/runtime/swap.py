@@ -101,12 +101,13 @@ class Swap:
             raise ModuleError(f"{kind} {member.id!r} did not start: {exc.__cause__ or exc}") from exc
 
     async def _stop(self, group: Group, member: Member) -> None:
-        if group.members.pop(member.child.id, None) is None:
+        if member.child.id not in group.members:
             return  # it has not started
         supervisor = await self.supervisor.wait_running(group.child)
         if any(info.id == member.child.id for info in supervisor.which_children()):
             await supervisor.terminate_child(member.child.id)
             await supervisor.delete_child(member.child.id)
+        del group.members[member.child.id]  # until then, whoever asks for it hears that it is not at work
 
     # -- the step that cannot fail -------------------------------------------------------------------------------------
 
