@@ -379,6 +379,7 @@ class Runtime:
             while not self._is_drained():
                 with trio.move_on_after(LOOK_AGAIN_S):  # what has no route, or no module, ends without a word
                     await self._services.settler.wait_for_ends()
+            self._services.settler.hand_over()  # it may not have had its turn since the last of them ended
             await self._services.bus.flush()
             return True
         return False

@@ -10,11 +10,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from orgloop.bus import MemoryBus
 from orgloop.delivery.dead_letters import Damaged, DeadLetter
 from orgloop.errors import ConfigError, EventError, ModuleError
 from orgloop.event import MAX_HOPS, Event, follow
 from orgloop.runtime.runtime import Runtime, open_runtime
-from orgloop.sdk import Actor, Delivered, Delivery, Failed, Notice, Outcome, Polled, Rejected
+from orgloop.sdk import Actor, Delivered, Delivery, Failed, Note, Notice, Outcome, Polled, Rejected, Settlement
 from orgloop.testing import FakeActor, FakePolledSource, event
 
 
@@ -362,3 +363,29 @@ async def test_a_module_cannot_have_a_bus_of_its_own() -> None:
         with pytest.raises(ConfigError, match="share its bus, which is memory"):
             await load(runtime, FakeActor(), bus="file")
         await load(runtime, FakeActor(), bus="memory")
+
+
+class Told(MemoryBus):
+    """A bus that remembers in which order it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def settle(self, settlements: Sequence[Settlement], *, notes: Sequence[Note] = ()) -> None:
+        self.asked += [settlement.outcome for settlement in settlements]
+
+    async def flush(self) -> None:
+        self.asked.append("flush")
+        await super().flush()
+
+
+async def test_what_a_drain_has_said_to_be_done_is_durable(autojump_clock: MockClock) -> None:
+    """Also if it looks in the very moment between an end and its being handed to the log."""
+    bus = Told()
+    async with open_runtime(bus=bus) as runtime:
+        bus.asked.clear()
+        runtime._services.settler.end(1, "no_route")
+        assert await runtime.drain(timeout_s=5)
+
+        assert bus.asked == ["no_route", "flush"]
