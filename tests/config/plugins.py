@@ -42,7 +42,7 @@ class Webhook:
     url: str | None = None
     secret: str | None = attrs.field(default=None, metadata=SECRET)
     headers: Mapping[str, str] = attrs.field(factory=dict, metadata=SECRET)
-    body_template: str | None = None
+    body_template: Mapping[str, Any] | None = None
     verbose: bool = False
 
 

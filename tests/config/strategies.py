@@ -15,6 +15,7 @@ import attrs
 from hypothesis import strategies as st
 
 from orgloop.config._plan_costs import name_of
+from orgloop.config.audit import AuditConfig
 from orgloop.config.module import (
     ActorConfig,
     LoggerConfig,
@@ -46,6 +47,7 @@ _FIELDS: Mapping[tuple[type, str], Strategy] = {
     (Metadata, "name"): st.none() | NAMES,
     (ModuleConfig, "bus"): st.none() | st.sampled_from(("file", "memory")),
     (When, "events"): st.sampled_from((("resource.changed",), ("actor.stopped", "message.received"))),
+    (AuditConfig, "allowed_domains"): st.sampled_from(((), ("github.com",), ("a.example", "b.example"))),
     (BackoffConfig, "factor"): st.sampled_from((1.0, 2.0)),
     (BackoffConfig, "maximum_s"): st.sampled_from((30.0, 60.0)),
 }
