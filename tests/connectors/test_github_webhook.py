@@ -26,7 +26,7 @@ from orgloop_connectors.github_webhook import CONNECTOR
 from tests.connectors.outside import Heard, Outside, Says, open_outside
 from tests.connectors.stage import checked, made, place
 
-REAL = Path("/work/shared/data/github-webhooks")
+REAL = Path(__file__).parents[3] / "shared" / "data" / "github-webhooks"
 GUID = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
 BODIES: dict[str, dict[str, Any]] = {
     "pull_request_review.submitted": {"review": {**samples.COMMENT, "state": "approved"}, "pull_request": samples.PULL},
